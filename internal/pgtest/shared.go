@@ -1,0 +1,26 @@
+package pgtest
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Time limits of work that no caller's context bounds.
+const (
+	startTimeout = 5 * time.Minute // a download or the pull of an image is in it
+	closeTimeout = 30 * time.Second
+)
+
+// shared is the one server of this process. A server takes a second to start and tests know no common place to keep it,
+// so this is the one variable of the package; nothing can change it.
+var shared = sync.OnceValues(func() (*Server, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	return Start(ctx, Options{})
+})
+
+// Shared gives the one server of this process, started on first use with zero [Options]. Nobody needs to close it:
+// the guardian ends it with the process. On a server of way url the run's template and its two roles stay until the
+// next run sweeps, unless somebody calls Close at the end, which no test may do that runs beside others.
+func Shared() (*Server, error) { return shared() }
