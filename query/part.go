@@ -1,0 +1,123 @@
+package query
+
+import sq "github.com/Masterminds/squirrel"
+
+// Builder is a statement in the making: [SelectBuilder], [SetBuilder], [InsertBuilder], [UpdateBuilder], [DeleteBuilder].
+// Builders are values. A method returns a new builder and never changes the one that it is called on, so a common
+// beginning can be kept, shared between goroutines, and continued in two ways.
+//
+// What is asked wrongly (an unknown column, an empty condition) is an error of Build, the first one if there are several.
+type Builder interface {
+	// Build writes the statement, with the tenant's predicates, and has it proved. Errors are *Refusal.
+	Build() (*Statement, error)
+
+	catalogOf() *Catalog
+	write(w *writer)
+}
+
+// Query is a Builder that gives rows and can stand inside another one: SelectBuilder and SetBuilder.
+type Query interface {
+	Builder
+	rows()
+}
+
+// part is what one call on a builder said. Builders are persistent lists of parts, newest first: a call allocates one
+// part that points at the earlier ones, and no part is ever changed. That makes builders values without copying them.
+type part struct {
+	prev  *part
+	op    op
+	kind  JoinKind
+	name  string
+	names []string
+	cond  frag
+	exprs []Expression
+	src   Source
+	query Builder
+	value any
+}
+
+// op says which call a part came from.
+type op uint8
+
+const (
+	opColumns op = iota
+	opExprs
+	opFrom
+	opJoin
+	opWhere
+	opHaving
+	opFilter
+	opWithout
+	opGroupBy
+	opGroupExprs
+	opGroupSets
+	opOrderBy
+	opOrderExprs
+	opDistinct
+	opDistinctOn
+	opLimit
+	opOffset
+	opLock
+	opWait
+	opWindow
+	opWith
+	opRecursive
+	opInsertColumns
+	opValues
+	opInsertQuery
+	opConflict
+	opDoNothing
+	opDoUpdate
+	opSet
+	opConflictWhere
+	opReturning
+	opAll
+	opSetArm
+	opKeyset
+)
+
+// maxParts bounds a builder; a loop that adds conditions should use one condition with an array.
+const maxParts = 4096
+
+// parts gives the calls in the order in which they were made, in a buffer of the caller when it is large enough.
+func (p *part) parts(buf []*part) []*part {
+	n := 0
+	for q := p; q != nil; q = q.prev {
+		n++
+	}
+	if n > cap(buf) {
+		buf = make([]*part, n)
+	}
+	buf = buf[:n]
+	for q := p; q != nil; q = q.prev {
+		n--
+		buf[n] = q
+	}
+	return buf
+}
+
+// frag is a condition as it was when it was given: squirrel's maps and stateful Sqlizers may change afterwards, the
+// statement must not.
+type frag struct {
+	pieces []piece
+	err    *Refusal
+}
+
+type piece struct {
+	kind  pieceKind
+	text  string
+	args  []any
+	value any
+}
+
+type pieceKind uint8
+
+const (
+	pieceSQL    pieceKind = iota // text of ours
+	pieceColumn                  // a column as the user named it
+	pieceRaw                     // an Expression's text, with args
+	pieceValue                   // a value, an Argument, or a Builder
+)
+
+// Condition is what Where, Having and joins take: squirrel's sq.Eq, sq.And, sq.Or, sq.Expr, …, or an [Expression].
+type Condition = sq.Sqlizer
