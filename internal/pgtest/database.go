@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // Template says what stands in a database from the start.
@@ -30,7 +31,9 @@ type Database struct {
 	OwnerRole string
 	AppRole   string
 
-	run *run
+	server  *Server
+	run     *run
+	dropped atomic.Bool
 }
 
 // errClosed is the answer of a server that was closed.
@@ -39,18 +42,23 @@ var errClosed = errors.New("pgtest: the server is closed")
 // Database clones a database from a template, which is made on first use. The clone takes some 20 ms on a server of
 // our own. Drop it when it is no longer needed; what is left over goes when the run ends.
 func (s *Server) Database(ctx context.Context, t Template) (*Database, error) {
-	r, err := s.begun(ctx)
+	r, err := s.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
 	from, err := r.template(ctx, t)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		var d *Database
+		if d, err = r.create(ctx, prefix+r.id+"_d"+strconv.FormatInt(r.count.Add(1), 10), from); err == nil {
+			d.server = s
+			return d, nil
+		}
 	}
-	return r.create(ctx, prefix+r.id+"_d"+strconv.FormatInt(r.count.Add(1), 10), from)
+	return nil, errors.Join(err, s.leave(ctx))
 }
 
-func (s *Server) begun(ctx context.Context) (*run, error) {
+// enter begins the run of this process unless it has begun, and counts one more database.
+func (s *Server) enter(ctx context.Context) (*run, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -63,7 +71,25 @@ func (s *Server) begun(ctx context.Context) (*run, error) {
 		}
 		s.run = r
 	}
+	s.run.live++
 	return s.run, nil
+}
+
+// leave counts one database less. Nobody tells a test process that it is about to end, so on a server that outlives us
+// the last database takes the run's templates and roles along; another one later begins a new run.
+func (s *Server) leave(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.run == nil { // closed
+		return nil
+	}
+	s.run.live--
+	if s.run.live > 0 || s.run.disposable {
+		return nil
+	}
+	r := s.run
+	s.run = nil
+	return r.end(ctx)
 }
 
 // Close ends the server, or, on a server of way url, drops what this process made there. It is safe to call twice.
@@ -83,6 +109,7 @@ func (s *Server) Close() error {
 		} else {
 			err = s.run.keeper.Close(ctx)
 		}
+		s.run = nil
 	}
 	if s.stop != nil {
 		err = errors.Join(err, s.stop())
@@ -158,9 +185,16 @@ func (r *run) exec(ctx context.Context, commands ...string) error {
 	return nil
 }
 
-// Drop drops the database, closing the connections to it.
+// Drop drops the database, closing the connections to it. Calling it again does nothing.
 func (d *Database) Drop(ctx context.Context) error {
-	return d.run.exec(ctx, "DROP DATABASE IF EXISTS "+quote(d.Name)+" WITH (FORCE)")
+	if d.dropped.Swap(true) {
+		return nil
+	}
+	err := d.run.exec(ctx, "DROP DATABASE IF EXISTS "+quote(d.Name)+" WITH (FORCE)")
+	if d.server == nil { // a template that failed
+		return err
+	}
+	return errors.Join(err, d.server.leave(ctx))
 }
 
 // Login makes one more login for this database, with role attributes such as "BYPASSRLS" or "INHERIT IN ROLE x", and

@@ -22,16 +22,6 @@ import (
 // tempPattern names the directories of our servers under os.TempDir.
 const tempPattern = "septum-postgres-"
 
-// settings are what every server of our own runs with: nothing waits for the disk, since nothing outlives the run, and
-// nothing runs by itself, so that plans and timings are those the test made.
-func settings() map[string]string {
-	return map[string]string{
-		"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
-		"autovacuum": "off", "max_connections": "300", "shared_buffers": "128MB",
-		"log_min_messages": "fatal", "log_checkpoints": "off",
-	}
-}
-
 func startLocal(ctx context.Context, o Options) (*Server, error) {
 	bin, err := newest(ctx, searchPath())
 	if err != nil {

@@ -121,3 +121,13 @@ func (s *Server) Source() Source { return s.source }
 
 // Version is the server's version, such as "18.1" (setting server_version, without the packager's suffix).
 func (s *Server) Version() string { return s.version }
+
+// settings are what every server of our own runs with: nothing waits for the disk, since nothing outlives the run, and
+// nothing runs by itself, so that plans and timings are those the test made.
+func settings() map[string]string {
+	return map[string]string{
+		"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
+		"autovacuum": "off", "max_connections": "300", "shared_buffers": "128MB",
+		"log_min_messages": "fatal", "log_checkpoints": "off", disposableSetting: "on",
+	}
+}

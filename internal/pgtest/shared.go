@@ -20,7 +20,6 @@ var shared = sync.OnceValues(func() (*Server, error) {
 	return Start(ctx, Options{})
 })
 
-// Shared gives the one server of this process, started on first use with zero [Options]. Nobody needs to close it:
-// the guardian ends it with the process. On a server of way url the run's template and its two roles stay until the
-// next run sweeps, unless somebody calls Close at the end, which no test may do that runs beside others.
+// Shared gives the one server of this process, started on first use with zero [Options]. Nobody closes it: the guardian
+// ends it with the process, and a server of way url keeps nothing once the last database was dropped.
 func Shared() (*Server, error) { return shared() }
