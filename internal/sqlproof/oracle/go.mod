@@ -4,7 +4,6 @@ module github.com/septum-go/septum/internal/sqlproof/oracle
 
 go 1.25
 
-require (
-	github.com/pganalyze/pg_query_go/v6 v6.2.2
-	google.golang.org/protobuf v1.36.12
-)
+require github.com/pganalyze/pg_query_go/v6 v6.2.5
+
+require google.golang.org/protobuf v1.36.12 // indirect

@@ -3,7 +3,6 @@ module github.com/septum-go/septum/internal/sqlproof/oracle/trees
 
 go 1.25
 
-require (
-	github.com/sqlc-dev/oliphant v0.2.0
-	google.golang.org/protobuf v1.36.12
-)
+require github.com/sqlc-dev/oliphant v0.2.0
+
+require google.golang.org/protobuf v1.36.12 // indirect
