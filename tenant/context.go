@@ -27,7 +27,7 @@ type contextKey struct{}
 // packages tenanthttp and its siblings call it, handlers need not.
 //
 // Errors: ErrInvalidID without a tenant, ErrPrincipal without a subject, ErrConflict when ctx is bound to another
-// tenant, ErrUnbound when ctx is nil or a zero Context.
+// tenant, ErrUnbound when ctx is nil, a zero Context, or of a type whose methods panic.
 func Bind(ctx context.Context, p Principal) (Context, error) {
 	if err := p.check("Bind"); err != nil {
 		return Context{}, err
@@ -38,7 +38,11 @@ func Bind(ctx context.Context, p Principal) (Context, error) {
 	if zero, ok := ctx.(Context); ok && zero.bound == nil {
 		return Context{}, &Error{Op: "Bind", Err: ErrUnbound, Hint: "the parent is a zero tenant.Context"}
 	}
-	if outer := bindingOf(ctx); outer != nil && outer.principal.Tenant != p.Tenant {
+	outer, ok := bindingOf(ctx)
+	if !ok {
+		return Context{}, &Error{Op: "Bind", Err: ErrUnbound, Hint: hintBroken}
+	}
+	if outer != nil && outer.principal.Tenant != p.Tenant {
 		return Context{}, &Error{Op: "Bind", Err: ErrConflict, Hint: "start from a context that has no tenant"}
 	}
 	p.Roles = slices.Clone(p.Roles)
@@ -52,25 +56,36 @@ func From(ctx context.Context) (Context, error) {
 	if tc, ok := ctx.(Context); ok && tc.bound != nil {
 		return tc, nil
 	}
-	bound := bindingOf(ctx)
+	bound, ok := bindingOf(ctx)
+	if !ok && ctx != nil {
+		return Context{}, &Error{Op: "From", Err: ErrUnbound, Hint: hintBroken}
+	}
 	if bound == nil {
 		return Context{}, &Error{Op: "From", Err: ErrUnbound, Hint: "hand on the request's context, or Bind one"}
 	}
 	return Context{ctx: ctx, bound: bound}, nil
 }
 
-// bindingOf never panics: a foreign context type with a nil inside is a context without a tenant.
-func bindingOf(ctx context.Context) (bound *binding) {
+const hintBroken = "the context's own methods panic; look for a nil inside of it"
+
+// bindingOf finds the binding of a context, nil when it has none. It never panics: a context that can't be used, because
+// it is nil, holds a nil, or panics for reasons of its own, is not ok. All methods are tried, since the Context made of it will call them.
+func bindingOf(ctx context.Context) (bound *binding, ok bool) {
 	if ctx == nil {
-		return nil
+		return nil, false
 	}
 	defer func() {
 		if recover() != nil {
-			bound = nil
+			bound, ok = nil, false
 		}
 	}()
 	bound, _ = ctx.Value(contextKey{}).(*binding)
-	return bound
+	_, _ = ctx.Deadline()
+	_, _ = ctx.Done(), ctx.Err()
+	if bound != nil && bound.principal.Tenant.IsZero() {
+		bound = nil // no function here makes such a one, but package reflect can
+	}
+	return bound, true
 }
 
 // Check returns ErrUnbound for a context without a tenant and nil otherwise. APIs that take a Context call it first.

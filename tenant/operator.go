@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 )
@@ -17,9 +18,9 @@ type Mandate struct {
 	Observer Observer      // where it is reported
 }
 
-// Observer is told of an Operator's start and end and of every tenant that it enters. It is called in the caller's
-// goroutine, before the work; an error of its stops the work, since what can't be reported must not happen. It must be safe for
-// concurrent use.
+// Observer is told of an Operator's start and end and of every tenant that it enters. Start and entry are reported in the
+// caller's goroutine, before the work, and an error stops the work, since what can't be reported must not happen. An end
+// by time is reported in a goroutine of its own. It must be safe for concurrent use.
 type Observer func(ctx context.Context, event OperatorEvent) error
 
 // OperatorEvent is one line of the access log of cross-tenant work.
@@ -50,10 +51,11 @@ func AsOperator(ctx context.Context, m Mandate) (Operator, error) {
 	if err := m.check(); err != nil {
 		return Operator{}, err
 	}
-	if ctx == nil {
-		return Operator{}, &Error{Op: "AsOperator", Err: ErrMandate, Hint: "the parent context is nil"}
+	bound, ok := bindingOf(ctx)
+	if !ok {
+		return Operator{}, &Error{Op: "AsOperator", Err: ErrMandate, Hint: "the parent context is nil or broken"}
 	}
-	if tc, ok := ctx.(Context); (ok && tc.bound == nil) || bindingOf(ctx) != nil {
+	if _, isTenants := ctx.(Context); isTenants || bound != nil {
 		return Operator{}, &Error{Op: "AsOperator", Err: ErrConflict, Hint: "start from a context that has no tenant"}
 	}
 	if err := m.report(ctx, "begin", ID{}); err != nil {
@@ -68,7 +70,8 @@ func AsOperator(ctx context.Context, m Mandate) (Operator, error) {
 
 // Enter binds a context to one tenant, with the actor as its subject, and reports it. The context ends with the mandate.
 //
-// Errors: ErrExpired after the end or Close, ErrInvalidID for the zero ID, context.Canceled when the parent was cancelled, and the observer's own.
+// Errors: ErrExpired after the mandate's end, Close, or the cancellation of the operator's own context; ErrInvalidID for
+// the zero ID; and the observer's own.
 func (op Operator) Enter(id ID) (Context, error) {
 	if op.o == nil {
 		return Context{}, &Error{Op: "Operator.Enter", Err: ErrMandate, Hint: "it is a zero Operator; take it from AsOperator"}
@@ -126,9 +129,9 @@ func (op Operator) Close() error {
 func (m Mandate) check() error {
 	hint := ""
 	switch {
-	case m.Actor == "":
+	case strings.TrimSpace(m.Actor) == "":
 		hint = "name the actor"
-	case m.Purpose == "":
+	case strings.TrimSpace(m.Purpose) == "":
 		hint = "name the purpose"
 	case m.For <= 0:
 		hint = "say for how long, with For"

@@ -3,6 +3,7 @@ package tenant
 import (
 	"log/slog"
 	"slices"
+	"strings"
 )
 
 // Principal is who acts, and for which tenant, as a verified token said it. It is data, not authority: an authority is
@@ -30,7 +31,7 @@ func (p Principal) check(op string) error {
 	if p.Tenant.IsZero() {
 		return &Error{Op: op, Err: ErrInvalidID, Hint: "the principal has no tenant; verify the token first"}
 	}
-	if p.Subject == "" {
+	if strings.TrimSpace(p.Subject) == "" {
 		return &Error{Op: op, Err: ErrPrincipal, Hint: "name the subject, so that an access log can"}
 	}
 	return nil
