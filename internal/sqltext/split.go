@@ -6,41 +6,31 @@ type Piece struct {
 	Start, End int
 }
 
-// Split cuts the text at every ';' that stands outside parentheses, brackets, strings, comments and BEGIN ATOMIC bodies
-// of functions. Comments stay with the statement that follows them. A piece of comments alone, and an empty one, are
-// left out.
+// Split cuts the text at every ';' that stands outside strings, quoted identifiers and comments. Parentheses do not
+// shield it: no statement that this library accepts has a ';' inside, and an open parenthesis must not hide the statements
+// that follow. Comments stay with the statement that follows them. A piece of comments alone, and an empty one, are left out.
 func Split(sql string) ([]Piece, error) {
 	tokens, err := Scan(sql)
 	if err != nil {
 		return nil, err
 	}
 	var pieces []Piece
-	depth, first, last, real := 0, -1, -1, false
+	first, last, code := -1, -1, false
 	flush := func() {
-		if real {
+		if code {
 			pieces = append(pieces, Piece{Start: first, End: last})
 		}
-		first, real = -1, false
+		first, code = -1, false
 	}
 	for _, t := range tokens {
-		text := sql[t.Start:t.End]
-		if t.Kind == Punct {
-			switch text {
-			case "(", "[":
-				depth++
-			case ")", "]":
-				depth = max(0, depth-1)
-			case ";":
-				if depth == 0 {
-					flush()
-					continue
-				}
-			}
+		if t.Kind == Punct && sql[t.Start:t.End] == ";" {
+			flush()
+			continue
 		}
 		if first < 0 {
 			first = t.Start
 		}
-		last, real = t.End, real || t.Kind != Comment
+		last, code = t.End, code || t.Kind != Comment
 	}
 	flush()
 	return pieces, nil

@@ -1,0 +1,82 @@
+// Command septum shows, and lets CI demand, that an application's tenants are isolated.
+//
+//	septum verify --catalog catalog.json queries/*.sql
+//
+// proves SQL files statement by statement. Run "septum help" for all commands. It exits 0 when all is well, 1 when
+// something was found, and 2 when it could not run.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+)
+
+// Exit codes, the same for every command.
+const (
+	exitClean    = 0
+	exitFindings = 1
+	exitFailed   = 2
+)
+
+const usage = `septum shows that an application's tenants are isolated.
+
+usage: septum <command> [flags] [arguments]
+
+commands:
+  verify    prove the statements of SQL files
+  explain   show the proof of each statement, or why there is none
+  version   print the version
+  help      print this text
+
+Exit status: 0 all is well, 1 something was found, 2 could not run.
+"septum <command> --help" tells more, with examples.
+`
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	command := ""
+	if len(args) > 0 {
+		command, args = args[0], args[1:]
+	}
+	switch command {
+	case "verify":
+		return verify(args, stdin, stdout, stderr)
+	case "explain":
+		return explain(args, stdin, stdout, stderr)
+	case "version", "--version":
+		fmt.Fprintln(stdout, "septum", version())
+		return exitClean
+	case "help", "-h", "--help":
+		fmt.Fprint(stdout, usage)
+		return exitClean
+	case "":
+		fmt.Fprint(stderr, usage)
+	default:
+		fmt.Fprintf(stderr, "septum: there is no command %q; see \"septum help\"\n", command)
+	}
+	return exitFailed
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(unknown)"
+}
+
+// newFlags makes a command's flags; its help goes to stdout when asked for and to stderr after a mistake.
+func newFlags(name, text string, stderr io.Writer) *flag.FlagSet {
+	flags := flag.NewFlagSet("septum "+name, flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprint(flags.Output(), text)
+		flags.PrintDefaults()
+	}
+	return flags
+}
