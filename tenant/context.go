@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -35,14 +36,13 @@ func Bind(ctx context.Context, p Principal) (Context, error) {
 	if ctx == nil {
 		return Context{}, &Error{Op: "Bind", Err: ErrUnbound, Hint: "the parent context is nil"}
 	}
-	if zero, ok := ctx.(Context); ok && zero.bound == nil {
-		return Context{}, &Error{Op: "Bind", Err: ErrUnbound, Hint: "the parent is a zero tenant.Context"}
-	}
 	outer, ok := bindingOf(ctx)
-	if !ok {
+	switch {
+	case !ok:
 		return Context{}, &Error{Op: "Bind", Err: ErrUnbound, Hint: hintBroken}
-	}
-	if outer != nil && outer.principal.Tenant != p.Tenant {
+	case outer == nil && errors.Is(ctx.Err(), ErrUnbound):
+		return Context{}, &Error{Op: "Bind", Err: ErrUnbound, Hint: "the parent is, or is derived of, a zero tenant.Context"}
+	case outer != nil && outer.principal.Tenant != p.Tenant:
 		return Context{}, &Error{Op: "Bind", Err: ErrConflict, Hint: "start from a context that has no tenant"}
 	}
 	p.Roles = slices.Clone(p.Roles)

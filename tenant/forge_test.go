@@ -39,10 +39,12 @@ func TestZeroContextFailsClosed(t *testing.T) {
 		require.ErrorIs(t, err, tenant.ErrUnbound, name)
 		require.ErrorIs(t, ctx.Err(), tenant.ErrUnbound, name)
 		tc, err := tenant.Bind(ctx, grey(mary))
-		if err == nil { // a parent that is cancelled is allowed, and stays cancelled
-			require.ErrorIs(t, tc.Err(), tenant.ErrUnbound, name)
-		}
+		require.ErrorIs(t, err, tenant.ErrUnbound, name)
+		requireUnbound(t, tc)
 	}
+	_, err := tenant.Bind(nil, grey(mary)) //nolint:staticcheck // nil is the case
+	require.ErrorIs(t, err, tenant.ErrUnbound)
+	require.ErrorContains(t, err, "nil")
 	derived, cancel := context.WithTimeout(zero, time.Hour)
 	defer cancel()
 	require.ErrorIs(t, derived.Err(), tenant.ErrUnbound, "what is derived of it is cancelled from the start")
@@ -53,6 +55,8 @@ type (
 	nilInside    struct{ context.Context }
 	panicsAlways struct{ context.Context }
 	panicsOnDone struct{ context.Context }
+	panicsOnTime struct{ context.Context }
+	panicsOnErr  struct{ context.Context }
 	answers      struct {
 		context.Context
 		with any
@@ -66,8 +70,12 @@ type (
 
 func (panicsAlways) Value(any) any         { panic("value") }
 func (panicsOnDone) Done() <-chan struct{} { panic("done") }
-func (a answers) Value(any) any            { return a.with }
-func (s thief) Value(key any) any          { return s.from.Value(key) }
+func (panicsOnTime) Deadline() (time.Time, bool) {
+	panic("deadline")
+}
+func (panicsOnErr) Err() error    { panic("err") }
+func (a answers) Value(any) any   { return a.with }
+func (s thief) Value(key any) any { return s.from.Value(key) }
 
 func TestBrokenContexts(t *testing.T) {
 	t.Parallel()
@@ -79,6 +87,8 @@ func TestBrokenContexts(t *testing.T) {
 		"nil *tenant.Context":        (*tenant.Context)(nil),
 		"panicking Value":            panicsAlways{tc},
 		"panicking Done":             panicsOnDone{tc},
+		"panicking Deadline":         panicsOnTime{tc},
+		"panicking Err":              panicsOnErr{tc},
 		"nil inside, stolen binding": thief{nil, tc},
 	} {
 		require.NotPanics(t, func() {

@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -55,7 +56,7 @@ func AsOperator(ctx context.Context, m Mandate) (Operator, error) {
 	if !ok {
 		return Operator{}, &Error{Op: "AsOperator", Err: ErrMandate, Hint: "the parent context is nil or broken"}
 	}
-	if _, isTenants := ctx.(Context); isTenants || bound != nil {
+	if bound != nil || errors.Is(ctx.Err(), ErrUnbound) {
 		return Operator{}, &Error{Op: "AsOperator", Err: ErrConflict, Hint: "start from a context that has no tenant"}
 	}
 	if err := m.report(ctx, "begin", ID{}); err != nil {

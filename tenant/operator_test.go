@@ -128,7 +128,8 @@ func TestOperatorIsNotMadeFromATenantsContext(t *testing.T) {
 	entered, err := outer.Enter(anne)
 	require.NoError(t, err)
 	for name, ctx := range map[string]context.Context{
-		"bound": tc, "derived": below, "embedded": struct{ tenant.Context }{tc}, "entered": entered, "zero": tenant.Context{},
+		"bound": tc, "derived": below, "embedded": struct{ tenant.Context }{tc}, "entered": entered,
+		"zero": tenant.Context{}, "pointer to zero": &tenant.Context{},
 	} {
 		op, err := tenant.AsOperator(ctx, mandate(log.observe))
 		require.ErrorIs(t, err, tenant.ErrConflict, name)
@@ -252,8 +253,10 @@ func TestTheEndIsReportedWithALivingContext(t *testing.T) {
 		}
 		return nil
 	}
-	op, err := tenant.AsOperator(context.WithValue(t.Context(), key{}, "trace"), m)
+	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "trace"))
+	op, err := tenant.AsOperator(ctx, m)
 	require.NoError(t, err)
+	cancel()
 	require.NoError(t, op.Close())
 	require.NoError(t, atEnd)
 	require.Equal(t, "trace", value)
