@@ -1,0 +1,57 @@
+package rls
+
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// Config says which database to open, and how. Only URL is required; Open never changes the caller's copy.
+type Config struct {
+	// URL is the application's login: a PostgreSQL URL or keyword string, as libpq and pgx read it. It must be encrypted
+	// unless the server is on this machine, and may set no session parameter but application_name and timeouts.
+	URL string
+	// AppRole is the role that the policies were written for with Options.AppRole: the login itself, which is the
+	// default, or a group that it belongs to.
+	AppRole string
+	// MaxConns bounds the open connections. Default: 10.
+	MaxConns int
+	// MinConns is how many connections are kept open when idle. Default: 0.
+	MinConns int
+	// MaxConnLifetime closes a connection after this time, spread by up to a tenth. Default: 1 hour.
+	MaxConnLifetime time.Duration
+	// MaxConnIdleTime closes an idle connection. Default: 30 minutes.
+	MaxConnIdleTime time.Duration
+	// AcquireTimeout bounds the wait for a connection when all are in use, beside the context's own deadline. Default: 5 seconds.
+	AcquireTimeout time.Duration
+	// ConnectTimeout bounds the making of one connection. Default: 10 seconds.
+	ConnectTimeout time.Duration
+	// PingAfter is how long a connection may be idle before it is asked whether it still lives, which costs a round
+	// trip. Default: 1 second, as pgx's.
+	PingAfter time.Duration
+	// StatementCache is how many prepared statements a connection keeps. Default: 512.
+	StatementCache int
+	// Types names enums, composites and domains of the database to load on each connection, so that pgx can read them.
+	Types []string
+	// TypeMap, when set, registers Go types on each connection's map, as for pgx. It must be safe for concurrent use.
+	TypeMap func(*pgtype.Map)
+}
+
+// withDefaults fills what was left zero.
+func (c Config) withDefaults() Config {
+	positive(&c.MaxConns, 10)
+	positive(&c.MaxConnLifetime, time.Hour)
+	positive(&c.MaxConnIdleTime, 30*time.Minute)
+	positive(&c.AcquireTimeout, 5*time.Second)
+	positive(&c.ConnectTimeout, 10*time.Second)
+	positive(&c.PingAfter, time.Second)
+	positive(&c.StatementCache, 512)
+	c.MinConns = max(0, min(c.MinConns, c.MaxConns))
+	return c
+}
+
+func positive[T int | time.Duration](value *T, otherwise T) {
+	if *value <= 0 {
+		*value = otherwise
+	}
+}

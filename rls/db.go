@@ -1,0 +1,215 @@
+package rls
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/septum-go/septum/query"
+	"github.com/septum-go/septum/tenant"
+)
+
+// DB runs statements of one catalog on one database, each for one tenant. Make it with [Open]. It is safe for
+// concurrent use; its methods end with their tenant.Context, and then close their connection rather than wait for the reply.
+type DB struct {
+	pool    *pgxpool.Pool
+	catalog *query.Catalog
+	config  Config
+	closed  atomic.Bool
+}
+
+// Querier runs statements for a tenant: a *DB, each statement on its own, or a *Tx. It is sealed.
+type Querier interface {
+	// Query runs a statement and gives its rows, which must be closed.
+	Query(tc tenant.Context, stmt *query.Statement, args ...any) (pgx.Rows, error)
+	// QueryRow runs a statement, when the row is scanned, and gives its first row.
+	QueryRow(tc tenant.Context, stmt *query.Statement, args ...any) pgx.Row
+	// Exec runs a statement that must write at least one row.
+	Exec(tc tenant.Context, stmt *query.Statement, args ...any) error
+	// Affected runs a statement and counts the rows that it wrote.
+	Affected(tc tenant.Context, stmt *query.Statement, args ...any) (int64, error)
+	// Batch runs several statements together.
+	Batch(tc tenant.Context, batch *Batch) error
+
+	run(tc tenant.Context, op string, stmt *query.Statement, args []any) (*rows, error)
+}
+
+var (
+	_ Querier = (*DB)(nil)
+	_ Querier = (*Tx)(nil)
+)
+
+// Query runs a statement in one round trip and gives its rows, which must be closed; pgx.CollectRows and friends do so,
+// and so does the last Next. As with pgx the error may be left to the rows: they are never nil. Arguments are those of query.Statement.Bind.
+func (db *DB) Query(tc tenant.Context, stmt *query.Statement, args ...any) (pgx.Rows, error) {
+	rows, err := db.run(tc, "Query", stmt, args)
+	if err != nil {
+		return failedRows(err), err
+	}
+	return rows, nil
+}
+
+// QueryRow runs a statement when the row is scanned. No row is query.ErrNotFound; rows after the first are passed over.
+func (db *DB) QueryRow(tc tenant.Context, stmt *query.Statement, args ...any) pgx.Row {
+	return newRow(db, tc, stmt, args)
+}
+
+// Exec runs a statement that must write: when no row was written, because there is none or because it is another
+// tenant's, it is query.ErrNotFound. Use [DB.Affected] where nothing to write is a good answer.
+func (db *DB) Exec(tc tenant.Context, stmt *query.Statement, args ...any) error {
+	return execute(db, tc, stmt, args)
+}
+
+// Affected runs a statement and counts the rows that it wrote or, for a SELECT, read.
+func (db *DB) Affected(tc tenant.Context, stmt *query.Statement, args ...any) (int64, error) {
+	return affected(db, tc, "Affected", stmt, args)
+}
+
+// Close waits for the connections in use and closes all. Every later call is ErrClosed.
+func (db *DB) Close() {
+	if db.closed.CompareAndSwap(false, true) {
+		db.pool.Close()
+	}
+}
+
+// Catalog is the catalog that the DB was opened with.
+func (db *DB) Catalog() *query.Catalog { return db.catalog }
+
+// Stats is a snapshot of the pool.
+type Stats struct {
+	Max   int // Config.MaxConns
+	Open  int // connections open, or being opened
+	Idle  int
+	InUse int
+	Waits int64 // how many times somebody waited for a connection, since Open
+}
+
+// Stats gives a snapshot of the pool.
+func (db *DB) Stats() Stats {
+	s := db.pool.Stat()
+	return Stats{
+		Max: int(s.MaxConns()), Open: int(s.TotalConns()), Idle: int(s.IdleConns()),
+		InUse: int(s.AcquiredConns()), Waits: s.EmptyAcquireCount(),
+	}
+}
+
+// lease is a connection in hand. It goes back to the pool when it is idle, and is closed otherwise.
+type lease struct {
+	conn *pgxpool.Conn
+	sess *session
+}
+
+// endRows implements ender for a statement outside transactions.
+func (l lease) endRows() { l.release() }
+
+func (l lease) release() {
+	if !l.sess.idle() && !l.sess.pg.IsClosed() {
+		l.sess.destroy() // something is under way: nobody else may meet it (threats X05, X09)
+	}
+	l.conn.Release()
+}
+
+// acquire takes a connection from the pool, for no longer than Config.AcquireTimeout. It is the one place where
+// connections come from.
+func (db *DB) acquire(tc tenant.Context) (lease, error) {
+	if db.closed.Load() {
+		return lease{}, ErrClosed
+	}
+	ctx, cancel := context.WithTimeout(tc, db.config.AcquireTimeout)
+	defer cancel()
+	conn, err := db.pool.Acquire(ctx)
+	switch {
+	case err == nil:
+	case db.closed.Load():
+		return lease{}, ErrClosed
+	case tc.Err() == nil && ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded):
+		return lease{}, ErrPoolExhausted
+	default:
+		return lease{}, err
+	}
+	sess := sessionOf(conn.Conn())
+	if sess == nil { // can't be: every connection gets one when it is made
+		conn.Release()
+		return lease{}, errOutOfStep
+	}
+	return lease{conn, sess}, nil
+}
+
+// admit checks what every operation starts with: the tenant, the statement and its arguments, before any connection.
+func (db *DB) admit(tc tenant.Context, op string, stmt *query.Statement, args []any) (scope string, values []any, err error) {
+	if scope, err = scopeOf(tc); err != nil {
+		return "", nil, err
+	}
+	if err = db.accepts(op, stmt); err != nil {
+		return "", nil, err
+	}
+	values, err = stmt.Bind(tc, args...)
+	return scope, values, err
+}
+
+// accepts refuses statements that were proved against other declarations: what is global there may be a tenant's here.
+func (db *DB) accepts(op string, stmt *query.Statement) error {
+	if stmt == nil || stmt.Catalog() == nil || stmt.Catalog() != db.catalog {
+		return refuse(op, stmt, ErrStatement, nil)
+	}
+	return nil
+}
+
+// run is Query, Exec and the others outside a transaction.
+func (db *DB) run(tc tenant.Context, op string, stmt *query.Statement, args []any) (*rows, error) {
+	scope, values, err := db.admit(tc, op, stmt, args)
+	if err != nil {
+		return nil, err
+	}
+	l, err := db.acquire(tc)
+	if err != nil {
+		return nil, fail(op, stmt, err)
+	}
+	r := &rows{op: op, stmt: stmt, end: l, sess: l.sess, write: stmt.Writes()}
+	defer func() {
+		if r.end != nil && r.reply.rows == nil { // an error, or a panic in an argument's own encoder
+			l.release()
+		}
+	}()
+	ctx := context.Context(tc)
+	for attempt := 1; ; attempt++ {
+		sd, err := l.sess.prepare(ctx, stmt)
+		if err != nil {
+			return nil, fail(op, stmt, err)
+		}
+		if err := l.sess.encode(sd, values); err != nil {
+			return nil, refuse(op, stmt, ErrArgument, err)
+		}
+		r.reply, err = l.sess.start(ctx, scope, sd)
+		if err == nil {
+			return r, nil
+		}
+		if !isStale(err) || attempt > 1 || !l.sess.idle() {
+			return nil, outcome(op, stmt, err, r.write)
+		}
+		l.sess.prepared.drop(stmt.ID(), sd.Name)
+	}
+}
+
+func newRow(q Querier, tc tenant.Context, stmt *query.Statement, args []any) pgx.Row {
+	return &row{op: "QueryRow", stmt: stmt, query: func() (*rows, error) { return q.run(tc, "QueryRow", stmt, args) }}
+}
+
+func execute(q Querier, tc tenant.Context, stmt *query.Statement, args []any) error {
+	n, err := affected(q, tc, "Exec", stmt, args)
+	if err == nil && n == 0 {
+		return refuse("Exec", stmt, query.ErrNotFound, nil)
+	}
+	return err
+}
+
+func affected(q Querier, tc tenant.Context, op string, stmt *query.Statement, args []any) (int64, error) {
+	rows, err := q.run(tc, op, stmt, args)
+	if err != nil {
+		return 0, err
+	}
+	rows.Close()
+	return rows.CommandTag().RowsAffected(), rows.Err()
+}

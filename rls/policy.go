@@ -1,0 +1,164 @@
+package rls
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/septum-go/septum/query"
+)
+
+// Names of the two policies on every tenant relation.
+const (
+	FloorPolicy = "septum_floor" // restrictive, for everybody: no other policy can open what it closes
+	AppPolicy   = "septum_app"   // permissive, for the application's role
+)
+
+// ErrOptions: Options, or the catalog that came with them, can't be made into policies.
+var ErrOptions = errors.New("policies can't be made of this")
+
+// Options says for whom policies are written.
+type Options struct {
+	// AppRole is the role that the application's login is, or belongs to. Required. It must own nothing.
+	AppRole string
+	// LockTimeout bounds how long Apply waits for each table: ALTER TABLE stops all else on it. Default: 5 seconds.
+	LockTimeout time.Duration
+}
+
+// Step is one statement of SQL that installs the database wall.
+type Step struct {
+	Relation string // as the catalog names it; empty for what concerns a schema
+	Purpose  string // a few words, for logs and comments
+	SQL      string // one statement, without a semicolon
+}
+
+// Policies gives, in order, the statements that put every relation of the catalog behind the wall: row-level security
+// enabled and forced, a restrictive floor and a permissive policy for tenant relations, and no more rights for the
+// application's role than reading and writing rows (globals: reading, unless writable). Running them again changes nothing.
+//
+// The role must exist, and the statements must be run by the owner of the relations. Rights on sequences (serial
+// columns; identity columns need none) and functions are left to the application's own migrations.
+func Policies(catalog *query.Catalog, o Options) ([]Step, error) {
+	if catalog == nil {
+		return nil, fmt.Errorf("rls: Policies: %w: the catalog is nil", ErrOptions)
+	}
+	if o.AppRole == "" || strings.EqualFold(o.AppRole, "public") || strings.ContainsRune(o.AppRole, 0) {
+		return nil, fmt.Errorf("rls: Policies: %w: name the application's role in AppRole", ErrOptions)
+	}
+	w := policyWriter{role: quoteName(o.AppRole)}
+	schemas := map[string]bool{}
+	for _, r := range catalog.Relations() {
+		if !schemas[r.Schema()] {
+			schemas[r.Schema()] = true
+			w.add("", "reach the schema", "grant usage on schema %s to %s", quoteName(r.Schema()), w.role)
+		}
+		w.relation(r)
+	}
+	return w.steps, nil
+}
+
+// WriteSQL writes the statements of [Policies] as a file for migration tools, with comments. The file has no transaction control of its own.
+func WriteSQL(out io.Writer, catalog *query.Catalog, o Options) error {
+	steps, err := Policies(catalog, o)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	b.WriteString("-- Tenant isolation by row-level security. Written by Septum; run it as the owner of the tables, in one transaction.\n")
+	last := ""
+	for _, step := range steps {
+		if step.Relation != last {
+			last = step.Relation
+			b.WriteString("\n-- " + strings.ReplaceAll(last, "\n", " ") + "\n")
+		}
+		b.WriteString(step.SQL + ";\n")
+	}
+	_, err = io.WriteString(out, b.String())
+	return err
+}
+
+// Apply installs the statements of [Policies], all or none, in one transaction on the owner's connection. It is safe to
+// run at every start: what is there already is replaced by the same. When a table can't be locked in time nothing has changed.
+func Apply(ctx context.Context, owner *pgx.Conn, catalog *query.Catalog, o Options) error {
+	steps, err := Policies(catalog, o)
+	if err != nil {
+		return err
+	}
+	positive(&o.LockTimeout, 5*time.Second)
+	return pgx.BeginFunc(ctx, owner, func(tx pgx.Tx) error {
+		settings := fmt.Sprintf("set local lock_timeout = %d", max(1, o.LockTimeout.Milliseconds()))
+		if _, err := tx.Exec(ctx, settings); err != nil {
+			return fmt.Errorf("rls: Apply: %w", err)
+		}
+		// Names in the policies must mean what PostgreSQL ships, whatever path the owner's login has (threat R07).
+		if _, err := tx.Exec(ctx, "set local search_path = pg_catalog, pg_temp"); err != nil {
+			return fmt.Errorf("rls: Apply: %w", err)
+		}
+		for _, step := range steps {
+			if _, err := tx.Exec(ctx, step.SQL); err != nil {
+				return fmt.Errorf("rls: Apply: %s: %s: %w", step.Relation, step.Purpose, err)
+			}
+		}
+		return nil
+	})
+}
+
+// policyWriter collects the steps for one role.
+type policyWriter struct {
+	role  string
+	steps []Step
+}
+
+func (w *policyWriter) add(relation, purpose, format string, args ...any) {
+	w.steps = append(w.steps, Step{Relation: relation, Purpose: purpose, SQL: fmt.Sprintf(format, args...)})
+}
+
+func (w *policyWriter) relation(r query.Relation) {
+	table := quoteName(r.Schema()) + "." + quoteName(r.Table())
+	if r.Kind == query.GlobalKind {
+		w.add(r.Name, "take other rights", "revoke all on table %s from %s", table, w.role)
+		rights := "select"
+		if r.Writable {
+			rights = "select, insert, update, delete"
+		}
+		w.add(r.Name, "give rights", "grant %s on table %s to %s", rights, table, w.role)
+		return
+	}
+	predicate := predicateOf(r)
+	w.add(r.Name, "enable row-level security", "alter table %s enable row level security", table)
+	w.add(r.Name, "force it on the owner", "alter table %s force row level security", table)
+	w.add(r.Name, "replace the floor", "drop policy if exists %s on %s", FloorPolicy, table)
+	w.add(r.Name, "lay the floor", "create policy %s on %s as restrictive for all to public using (%s) with check (%s)",
+		FloorPolicy, table, predicate, predicate)
+	w.add(r.Name, "replace the application's policy", "drop policy if exists %s on %s", AppPolicy, table)
+	w.add(r.Name, "let the application in", "create policy %s on %s as permissive for all to %s using (%s) with check (%s)",
+		AppPolicy, table, w.role, predicate, predicate)
+	w.add(r.Name, "take other rights", "revoke all on table %s from %s", table, w.role)
+	w.add(r.Name, "give rights", "grant select, insert, update, delete on table %s to %s", table, w.role)
+}
+
+// predicateOf is the policy's text. The (select …) makes PostgreSQL evaluate the setting once per statement, the cast
+// stands on the setting and not on the column so that indexes hold, and nullif turns the empty string that a finished
+// transaction leaves behind into NULL, which nothing equals (threats R05, R06, X06).
+func predicateOf(r query.Relation) string {
+	return fmt.Sprintf("%s = (select nullif(current_setting('%s', true), '')::%s)", quoteName(r.Column), Setting, r.Type)
+}
+
+// printedPredicates are the ways in which PostgreSQL 15 to 18 prints predicateOf back, with names of pg_catalog bare.
+func printedPredicates(column string, t query.Type) []string {
+	value := "NULLIF(current_setting('" + Setting + "'::text, true), ''::text)"
+	label := ` AS "nullif"`
+	if t != query.Text {
+		value = "(" + value + ")::" + string(t)
+	}
+	return []string{
+		"(" + column + " = ( SELECT " + value + label + "))",
+		"(" + column + " = ( SELECT " + value + "))",
+	}
+}
+
+func quoteName(name string) string { return pgx.Identifier{name}.Sanitize() }

@@ -1,0 +1,124 @@
+package rls
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/septum-go/septum/query"
+)
+
+// session is what this package knows about one connection: the statements prepared on it and the buffers that requests
+// are built in. It belongs to whoever holds the connection; nothing in it outlives a request but prepared statements,
+// which hold no tenant.
+type session struct {
+	pg        *pgconn.PgConn
+	types     *pgtype.Map
+	prepared  statements
+	scope     *pgconn.StatementDescription
+	args      pgx.ExtendedQueryBuilder
+	bindScope pgproto3.Bind
+	execScope pgproto3.Execute
+}
+
+// sessionKey finds the session in the connection's custom data.
+const sessionKey = "septum"
+
+// closeTimeout bounds how long saying goodbye to a server may take; the socket is closed then in any case.
+const closeTimeout = time.Second
+
+// newSession prepares the scope on a new connection. It is one round trip, in the time of connecting.
+func newSession(ctx context.Context, conn *pgx.Conn, capacity int) (*session, error) {
+	pg := conn.PgConn()
+	scope, err := pg.Prepare(ctx, scopeName, scopeSQL, []uint32{pgtype.TextOID})
+	if err != nil {
+		return nil, err
+	}
+	s := &session{pg: pg, types: conn.TypeMap(), scope: scope, prepared: newStatements(capacity)}
+	s.bindScope = pgproto3.Bind{PreparedStatement: scopeName, Parameters: make([][]byte, 1)}
+	// One row at most is asked for, so that the server answers PortalSuspended instead of CommandComplete: see start.
+	s.execScope = pgproto3.Execute{MaxRows: 1}
+	pg.CustomData()[sessionKey] = s
+	return s, nil
+}
+
+func sessionOf(conn *pgx.Conn) *session {
+	s, _ := conn.PgConn().CustomData()[sessionKey].(*session)
+	return s
+}
+
+// prepare gives the prepared form of a statement, and prepares it on first use: one round trip, in which also the
+// statements are closed that had to make room. No tenant's scope is set at that time, outside transactions.
+func (s *session) prepare(ctx context.Context, stmt *query.Statement) (*pgconn.StatementDescription, error) {
+	if sd := s.prepared.get(stmt.ID()); sd != nil && sd.SQL == stmt.SQL() {
+		return sd, nil
+	}
+	name := "septum_" + stmt.ID()
+	s.prepared.drop(stmt.ID(), name) // an unknown one is closed without an error
+	s.prepared.makeRoom()
+	if err := ctx.Err(); err != nil {
+		return nil, err // before anything is in the write buffer
+	}
+	for _, stale := range s.prepared.stale {
+		s.pg.Frontend().SendClose(&pgproto3.Close{ObjectType: 'S', Name: stale})
+	}
+	s.prepared.stale = s.prepared.stale[:0]
+	sd, err := s.pg.Prepare(ctx, name, stmt.SQL(), nil)
+	if err != nil {
+		return nil, s.judge(err)
+	}
+	s.prepared.put(stmt.ID(), sd)
+	return sd, nil
+}
+
+// isPrepared reports whether prepare would cost no round trip.
+func (s *session) isPrepared(stmt *query.Statement) bool {
+	sd := s.prepared.get(stmt.ID())
+	return sd != nil && sd.SQL == stmt.SQL()
+}
+
+// encode turns arguments into the parameters' wire format. The result stays in s.args until the next encode. Since it
+// happens here, by the types that the server said, nothing in an argument can steer pgx (QueryRewriter, QueryExecMode).
+func (s *session) encode(sd *pgconn.StatementDescription, values []any) error {
+	if len(values) != len(sd.ParamOIDs) {
+		return fmt.Errorf("the server wants %d arguments, the statement has %d", len(sd.ParamOIDs), len(values))
+	}
+	if s.args.Build(s.types, sd, values) == nil {
+		return nil
+	}
+	// pgx's error repeats the value, so only the place and the type are told.
+	var one pgx.ExtendedQueryBuilder
+	for i, value := range values {
+		if one.Build(s.types, &pgconn.StatementDescription{ParamOIDs: sd.ParamOIDs[i : i+1]}, values[i:i+1]) != nil {
+			return fmt.Errorf("$%d can't be made of a %T", i+1, value)
+		}
+	}
+	return errors.New("they can't be encoded together")
+}
+
+// judge decides whether a connection can live on after an error. An error that the server sent leaves it in a known
+// state; after any other one it can't be known what is still on the wire, or in the write buffer (threat X09).
+func (s *session) judge(err error) error {
+	var pg *pgconn.PgError
+	if err != nil && !errors.As(err, &pg) {
+		s.destroy()
+	}
+	return err
+}
+
+// destroy closes the connection, so that the pool drops it. The server rolls back what was open.
+func (s *session) destroy() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	_ = s.pg.Close(ctx) // it is of no use any more, whatever it says
+}
+
+// idle reports whether the connection can be handed to another tenant: nothing under way, no transaction open.
+func (s *session) idle() bool {
+	return !s.pg.IsClosed() && !s.pg.IsBusy() && s.pg.TxStatus() == 'I'
+}

@@ -1,0 +1,193 @@
+package rls
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/septum-go/septum/query"
+	"github.com/septum-go/septum/tenant"
+)
+
+// Tx is a transaction of one tenant. It lives while the function given to [DB.InTx] runs, has one statement under way
+// at a time, and is for one goroutine: anything else is ErrBusy or ErrTxDone, never a mixed-up reply.
+type Tx struct {
+	db    *DB
+	scope string // the tenant of the transaction, which every call must bring again
+
+	lease   lease // from the first statement on
+	began   bool
+	pending []string // control statements that ride with the next statement: BEGIN, SAVEPOINT, RELEASE
+	depth   int      // of savepoints
+	failure error    // the first error that made the server abort the transaction
+	busy    atomic.Bool
+	done    bool
+}
+
+// Query runs a statement in the transaction. Its rows must be closed before the next one.
+func (tx *Tx) Query(tc tenant.Context, stmt *query.Statement, args ...any) (pgx.Rows, error) {
+	rows, err := tx.run(tc, "Tx.Query", stmt, args)
+	if err != nil {
+		return failedRows(err), err
+	}
+	return rows, nil
+}
+
+// QueryRow runs a statement in the transaction when the row is scanned; see [DB.QueryRow].
+func (tx *Tx) QueryRow(tc tenant.Context, stmt *query.Statement, args ...any) pgx.Row {
+	return newRow(tx, tc, stmt, args)
+}
+
+// Exec runs a statement in the transaction; it must write, see [DB.Exec].
+func (tx *Tx) Exec(tc tenant.Context, stmt *query.Statement, args ...any) error {
+	return execute(tx, tc, stmt, args)
+}
+
+// Affected runs a statement in the transaction and counts the rows that it wrote.
+func (tx *Tx) Affected(tc tenant.Context, stmt *query.Statement, args ...any) (int64, error) {
+	return affected(tx, tc, "Tx.Affected", stmt, args)
+}
+
+// endRows implements ender: the rows of a statement were closed.
+func (tx *Tx) endRows() { tx.busy.Store(false) }
+
+// take makes the caller the one that uses the connection.
+func (tx *Tx) take(op string, stmt *query.Statement) error {
+	if !tx.busy.CompareAndSwap(false, true) {
+		return refuse(op, stmt, ErrBusy, nil)
+	}
+	if tx.done {
+		tx.busy.Store(false)
+		return refuse(op, stmt, ErrTxDone, nil)
+	}
+	return nil
+}
+
+// check holds a call to the transaction's tenant.
+func (tx *Tx) check(tc tenant.Context, op string, stmt *query.Statement) error {
+	scope, err := scopeOf(tc)
+	if err != nil {
+		return err
+	}
+	if scope != tx.scope {
+		return refuse(op, stmt, tenant.ErrConflict, nil)
+	}
+	return nil
+}
+
+// aborted reports whether the server will only take a rollback now, or is gone.
+func (tx *Tx) aborted() bool {
+	return tx.lease.sess != nil && (tx.lease.sess.pg.IsClosed() || tx.began && tx.lease.sess.pg.TxStatus() != 'T')
+}
+
+// run sends one statement, with BEGIN and the scope in front of the first.
+func (tx *Tx) run(tc tenant.Context, op string, stmt *query.Statement, args []any) (_ *rows, err error) {
+	if err := tx.check(tc, op, stmt); err != nil {
+		return nil, err
+	}
+	_, values, err := tx.db.admit(tc, op, stmt, args)
+	if err != nil {
+		return nil, err
+	}
+	if err := tx.take(op, stmt); err != nil {
+		return nil, err
+	}
+	r := &rows{op: op, stmt: stmt, end: tx, write: stmt.Writes()}
+	defer func() {
+		if r.reply.rows == nil {
+			tx.noteFailure(err)
+			tx.busy.Store(false)
+		}
+	}()
+	if err := tx.hold(tc); err != nil {
+		return nil, fail(op, stmt, err)
+	}
+	r.sess = tx.lease.sess
+	ctx := context.Context(tc)
+	fresh, controls := !tx.began, tx.pending
+	for attempt := 1; ; attempt++ {
+		sd, err := tx.prepare(ctx, stmt)
+		if err != nil {
+			return nil, fail(op, stmt, err)
+		}
+		if err := r.sess.encode(sd, values); err != nil {
+			return nil, refuse(op, stmt, ErrArgument, err)
+		}
+		if len(tx.pending) == 0 {
+			r.reply, err = r.sess.start(ctx, tx.scope, sd)
+		} else {
+			args := &r.sess.args
+			r.reply, err = tx.startPending(ctx, request{sd, args.ParamValues, args.ParamFormats, args.ResultFormats})
+		}
+		if err == nil {
+			return r, nil
+		}
+		// A stale plan in the first statement is no reason to fail: nothing has happened in the transaction yet.
+		if !isStale(err) || attempt > 1 || !fresh || !tx.restart(ctx, controls) {
+			return nil, outcome(op, stmt, err, false)
+		}
+		r.sess.prepared.drop(stmt.ID(), sd.Name)
+	}
+}
+
+// prepare prepares a statement before BEGIN where it can, so that no tenant's scope is set. A savepoint that waits must
+// come first, or a failure here could not be rolled back to it.
+func (tx *Tx) prepare(ctx context.Context, stmt *query.Statement) (*pgconn.StatementDescription, error) {
+	if tx.began && len(tx.pending) > 0 && !tx.lease.sess.isPrepared(stmt) {
+		group, err := tx.sendPending(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		if err := group.Close(); err != nil {
+			return nil, tx.lease.sess.judge(err)
+		}
+	}
+	return tx.lease.sess.prepare(ctx, stmt)
+}
+
+// startPending sends the statement together with the control statements that wait.
+func (tx *Tx) startPending(ctx context.Context, req request) (reply, error) {
+	group, err := tx.sendPending(ctx, []request{req})
+	if err != nil {
+		return reply{}, err
+	}
+	if !group.NextResult() {
+		return reply{}, tx.lease.sess.judge(closeGroup(group))
+	}
+	return reply{rows: group.ResultReader(), group: group}, nil
+}
+
+// sendPending sends the control statements that wait, the scope and requests. From then on the transaction counts as
+// begun, whatever came of it.
+func (tx *Tx) sendPending(ctx context.Context, requests []request) (*pgconn.MultiResultReader, error) {
+	controls := tx.pending
+	tx.pending, tx.began = nil, true
+	return tx.lease.sess.startGroup(ctx, tx.scope, controls, requests)
+}
+
+// restart goes back to the time before the first statement.
+func (tx *Tx) restart(ctx context.Context, controls []string) bool {
+	if tx.lease.sess.pg.TxStatus() != 'I' {
+		if _, err := tx.lease.sess.control(ctx, "rollback"); err != nil {
+			return false
+		}
+	}
+	tx.began, tx.pending = false, controls
+	return true
+}
+
+// hold takes a connection for the transaction, once.
+func (tx *Tx) hold(tc tenant.Context) (err error) {
+	if tx.lease.sess == nil {
+		tx.lease, err = tx.db.acquire(tc)
+	}
+	return err
+}
+
+// noteFailure remembers why the server aborted the transaction, so that a swallowed error comes up at the commit.
+func (tx *Tx) noteFailure(err error) {
+	if tx.failure == nil && err != nil && tx.aborted() {
+		tx.failure = err
+	}
+}
