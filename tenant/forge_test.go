@@ -44,7 +44,7 @@ func TestZeroContextFailsClosed(t *testing.T) {
 	}
 	_, err := tenant.Bind(nil, grey(mary)) //nolint:staticcheck // nil is the case
 	require.ErrorIs(t, err, tenant.ErrUnbound)
-	require.ErrorContains(t, err, "nil")
+	require.ErrorContains(t, err, "the parent context is nil")
 	derived, cancel := context.WithTimeout(zero, time.Hour)
 	defer cancel()
 	require.ErrorIs(t, derived.Err(), tenant.ErrUnbound, "what is derived of it is cancelled from the start")

@@ -96,9 +96,9 @@ func (c *Config) identify(claims object) (tenant.Principal, error) {
 	return tenant.Principal{Tenant: id, Subject: subject, Roles: roles, TokenID: tokenID}, nil
 }
 
-// isName keeps control characters out of access logs and headers.
+// isName keeps control characters and blank names out of access logs.
 func isName(text string) bool {
-	return text != "" && len(text) <= MaxSubject &&
+	return strings.TrimSpace(text) != "" && len(text) <= MaxSubject &&
 		!strings.ContainsFunc(text, func(c rune) bool { return !unicode.IsPrint(c) })
 }
 
