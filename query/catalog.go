@@ -3,6 +3,8 @@ package query
 import (
 	"slices"
 	"strings"
+
+	"github.com/septum-go/septum/internal/sqlproof"
 )
 
 // Type is the SQL type of a tenant column. It decides which tenant ids can be bound: see [Statement.Bind].
@@ -94,6 +96,7 @@ type Catalog struct {
 	filters   []filter
 	column    string
 	typ       Type
+	prover    *sqlproof.Catalog
 	proofs    proofs
 	texts     fragments
 }
@@ -115,6 +118,7 @@ type catalogSpec struct {
 	typ       Type
 	relations []Relation
 	functions []string
+	types     []string
 	filters   []filterSpec
 	problems  []string
 }
@@ -154,6 +158,12 @@ func WithRelation(r Relation) CatalogOption {
 func WithFunctions(names ...string) CatalogOption {
 	names = slices.Clone(names)
 	return func(s *catalogSpec) { s.functions = append(s.functions, names...) }
+}
+
+// WithTypes adds user-defined types, enums and domains that casts may name. Their input functions must be as harmless.
+func WithTypes(names ...string) CatalogOption {
+	names = slices.Clone(names)
+	return func(s *catalogSpec) { s.types = append(s.types, names...) }
 }
 
 // Relations lists the declared relations, sorted by name. The caller owns the copies.

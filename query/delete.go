@@ -25,7 +25,7 @@ func (b DeleteBuilder) Using(relation string) DeleteBuilder {
 
 // UsingSource is Using with a sub-select or a function.
 func (b DeleteBuilder) UsingSource(s Source) DeleteBuilder {
-	return b.add(part{op: opJoin, kind: Cross, src: s})
+	return b.add(part{op: opJoin, kind: Cross, src: &s})
 }
 
 // Join joins a relation to those of Using.

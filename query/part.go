@@ -31,7 +31,7 @@ type part struct {
 	names []string
 	cond  frag
 	exprs []Expression
-	src   Source
+	src   *Source
 	query Builder
 	value any
 }

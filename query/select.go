@@ -40,7 +40,7 @@ func (b SelectBuilder) From(relation string) SelectBuilder {
 }
 
 // FromSource reads from a sub-select or a function.
-func (b SelectBuilder) FromSource(s Source) SelectBuilder { return b.add(part{op: opFrom, src: s}) }
+func (b SelectBuilder) FromSource(s Source) SelectBuilder { return b.add(part{op: opFrom, src: &s}) }
 
 // Join is an inner join.
 func (b SelectBuilder) Join(relation string, on Condition) SelectBuilder {
@@ -69,7 +69,7 @@ func (b SelectBuilder) CrossJoin(relation string) SelectBuilder {
 
 // JoinSource joins a sub-select, a LATERAL one or a function. A Cross join takes no condition: nil.
 func (b SelectBuilder) JoinSource(kind JoinKind, s Source, on Condition) SelectBuilder {
-	p := part{op: opJoin, kind: kind, src: s}
+	p := part{op: opJoin, kind: kind, src: &s}
 	if kind != Cross || on != nil {
 		p.cond = snapshot(on)
 	}

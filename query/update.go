@@ -30,7 +30,7 @@ func (b UpdateBuilder) From(relation string) UpdateBuilder {
 
 // FromSource is From with a sub-select or a function.
 func (b UpdateBuilder) FromSource(s Source) UpdateBuilder {
-	return b.add(part{op: opJoin, kind: Cross, src: s})
+	return b.add(part{op: opJoin, kind: Cross, src: &s})
 }
 
 // Join joins a relation to those of From.

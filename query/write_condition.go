@@ -1,0 +1,118 @@
+package query
+
+// condition writes a condition in parentheses: what stands beside it can't become part of it.
+func (w *writer) condition(f *frag) { w.pieces(f, "") }
+
+// filterCondition writes a condition whose columns are those of one relation.
+func (w *writer) filterCondition(f *frag, alias string) { w.pieces(f, alias) }
+
+func (w *writer) pieces(f *frag, alias string) {
+	if f.err != nil {
+		w.fail(f.err)
+		return
+	}
+	if len(f.pieces) == 0 {
+		w.fail(ruleEmpty.refuse("", "a condition is missing"))
+		return
+	}
+	if len(w.buf) > maxText {
+		w.fail(ruleSize.refuse("", "the text is longer than 64 KiB"))
+		return
+	}
+	w.text("(")
+	for i := range f.pieces {
+		p := &f.pieces[i]
+		switch p.kind {
+		case pieceSQL:
+			w.text(p.text)
+		case pieceColumn:
+			if alias == "" {
+				w.column(p.text)
+			} else {
+				w.columnOf(alias, p.text)
+			}
+		case pieceRaw:
+			w.raw(p.text, p.args, alias)
+		case pieceValue:
+			w.value(p.value)
+		}
+	}
+	w.text(")")
+}
+
+// columnOf writes an unqualified column of one relation.
+func (w *writer) columnOf(alias, text string) {
+	name, err := parseColumnName(text)
+	if err != nil {
+		w.fail(ruleIdentifier.refuse(shorten(text), "is not a column without its relation; a filter's columns are written so"))
+		return
+	}
+	w.checkColumn(alias, name)
+	w.ident(alias)
+	w.text(".")
+	w.ident(name)
+}
+
+// expression writes an Expression in parentheses.
+func (w *writer) expression(e Expression) {
+	w.text("(")
+	w.raw(e.text, e.args, "")
+	w.text(")")
+}
+
+// call writes an Expression that stands in FROM, where PostgreSQL's grammar has no place for parentheses.
+func (w *writer) call(e Expression) { w.raw(e.text, e.args, "") }
+
+// raw writes a user's text after it was parsed on its own. With an alias its plain columns become those of the alias.
+func (w *writer) raw(text string, args []any, alias string) {
+	f := w.c.fragment(text, args, alias != "")
+	if f.err != nil {
+		w.fail(f.err)
+		return
+	}
+	for _, column := range f.columns {
+		w.checkReference(column, alias)
+	}
+	next := 0
+	for i := range f.segments {
+		seg := &f.segments[i]
+		w.text(seg.text)
+		switch seg.slot {
+		case slotValue:
+			w.value(args[next])
+			next++
+		case slotNamed:
+			w.argument(Argument{name: seg.name})
+		case slotTenant:
+			w.tenantParam()
+		case slotColumn:
+			w.columnOf(alias, seg.name)
+		}
+	}
+}
+
+// checkReference looks up a column that stands in a user's text, folded and unquoted by the parser.
+func (w *writer) checkReference(parts []string, alias string) {
+	switch {
+	case len(parts) == 1 && alias != "":
+		w.checkColumn(alias, parts[0])
+	case len(parts) == 1:
+		if w.isAlias(parts[0]) {
+			return // a whole row: to_jsonb(p)
+		}
+		w.checkColumn("", parts[0])
+	case len(parts) == 2:
+		w.checkColumn(parts[0], parts[1])
+	default:
+		w.fail(ruleIdentifier.refuse(shorten(parts[0]), "is a name with too many parts; use the relation's alias"))
+	}
+}
+
+func (w *writer) isAlias(name string) bool {
+	for s := w.scope; s != nil; s = s.parent {
+		if s.table(name) != nil {
+			return true
+		}
+	}
+	return false
+}
