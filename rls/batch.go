@@ -99,7 +99,7 @@ func (db *DB) Batch(tc tenant.Context, b *Batch) error {
 		if !isStale(err) {
 			return err
 		}
-		l.sess.forget(b)
+		l.sess.forgetBatch(b)
 		if done > 0 || attempt > 1 || !l.sess.idle() {
 			return err
 		}
@@ -138,7 +138,7 @@ func (tx *Tx) Batch(tc tenant.Context, b *Batch) (err error) {
 	}
 	_, err = tx.lease.sess.readBatch(group, b)
 	if isStale(err) {
-		tx.lease.sess.forget(b)
+		tx.lease.sess.forgetBatch(b)
 	}
 	return err
 }
@@ -148,7 +148,7 @@ func (tx *Tx) prepareBatch(ctx context.Context, b *Batch) error {
 	prepared.keep = true
 	defer func() { prepared.keep = false }()
 	for _, item := range b.items {
-		if _, err := tx.prepare(ctx, item.stmt); err != nil {
+		if _, err := tx.prepare(ctx, shapeOf(item.stmt)); err != nil {
 			return fail("Tx.Batch", item.stmt, err)
 		}
 	}
@@ -180,7 +180,7 @@ func (s *session) encodeBatch(ctx context.Context, b *Batch, bound [][]any) ([]r
 	defer func() { s.prepared.keep = false }()
 	requests := make([]request, len(b.items))
 	for i, item := range b.items {
-		sd, err := s.prepare(ctx, item.stmt)
+		sd, err := s.prepare(ctx, shapeOf(item.stmt))
 		if err != nil {
 			return nil, fail("Batch", item.stmt, err)
 		}
@@ -201,7 +201,7 @@ func (s *session) readBatch(group *pgconn.MultiResultReader, b *Batch) (done int
 			return done, fail("Batch", item.stmt, s.judge(closeGroup(group)))
 		}
 		done++
-		r := &rows{op: "Batch", stmt: item.stmt, end: noEnd{}, sess: s, reply: reply{rows: group.ResultReader()}}
+		r := &rows{op: "Batch", stmt: item.stmt, lease: lease{sess: s}, shared: true, reply: reply{rows: group.ResultReader()}}
 		err := item.read(r)
 		r.Close()
 		if err == nil {
@@ -215,14 +215,8 @@ func (s *session) readBatch(group *pgconn.MultiResultReader, b *Batch) (done int
 	return done, fail("Batch", nil, s.judge(group.Close()))
 }
 
-// forget drops the prepared forms of a batch's statements.
-func (s *session) forget(b *Batch) {
+func (s *session) forgetBatch(b *Batch) {
 	for _, item := range b.items {
-		s.prepared.drop(item.stmt.ID(), "septum_"+item.stmt.ID())
+		s.forget(shapeOf(item.stmt))
 	}
 }
-
-// noEnd is for rows whose connection is given back by somebody else.
-type noEnd struct{}
-
-func (noEnd) endRows() {}

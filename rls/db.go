@@ -101,9 +101,6 @@ type lease struct {
 	sess *session
 }
 
-// endRows implements ender for a statement outside transactions.
-func (l lease) endRows() { l.release() }
-
 func (l lease) release() {
 	if !l.sess.idle() && !l.sess.pg.IsClosed() {
 		l.sess.destroy() // something is under way: nobody else may meet it (threats X05, X09)
@@ -113,18 +110,18 @@ func (l lease) release() {
 
 // acquire takes a connection from the pool, for no longer than Config.AcquireTimeout. It is the one place where
 // connections come from.
-func (db *DB) acquire(tc tenant.Context) (lease, error) {
+func (db *DB) acquire(ctx context.Context) (lease, error) {
 	if db.closed.Load() {
 		return lease{}, ErrClosed
 	}
-	ctx, cancel := context.WithTimeout(tc, db.config.AcquireTimeout)
-	defer cancel()
-	conn, err := db.pool.Acquire(ctx)
+	wait := &patience{Context: ctx, limit: db.config.AcquireTimeout}
+	conn, err := db.pool.Acquire(wait)
+	ended := wait.end()
 	switch {
 	case err == nil:
 	case db.closed.Load():
 		return lease{}, ErrClosed
-	case tc.Err() == nil && ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded):
+	case ended && errors.Is(err, context.DeadlineExceeded):
 		return lease{}, ErrPoolExhausted
 	default:
 		return lease{}, err
@@ -163,33 +160,40 @@ func (db *DB) run(tc tenant.Context, op string, stmt *query.Statement, args []an
 	if err != nil {
 		return nil, err
 	}
-	l, err := db.acquire(tc)
+	r := &rows{op: op, stmt: stmt, write: stmt.Writes()}
+	return r, db.send(tc, scope, shapeOf(stmt), values, r)
+}
+
+// send puts one statement on a connection, and readies r for reading when its first reply is there.
+func (db *DB) send(ctx context.Context, scope string, sh shape, values []any, r *rows) error {
+	l, err := db.acquire(ctx)
 	if err != nil {
-		return nil, fail(op, stmt, err)
+		return fail(r.op, r.stmt, err)
 	}
-	r := &rows{op: op, stmt: stmt, end: l, sess: l.sess, write: stmt.Writes()}
+	r.lease = l
 	defer func() {
-		if r.end != nil && r.reply.rows == nil { // an error, or a panic in an argument's own encoder
+		if r.reply.rows == nil { // an error, or a panic in an argument's own encoder
 			l.release()
 		}
 	}()
-	ctx := context.Context(tc)
 	for attempt := 1; ; attempt++ {
-		sd, err := l.sess.prepare(ctx, stmt)
+		sd, err := l.sess.prepare(ctx, sh)
 		if err != nil {
-			return nil, fail(op, stmt, err)
+			return fail(r.op, r.stmt, err)
 		}
 		if err := l.sess.encode(sd, values); err != nil {
-			return nil, refuse(op, stmt, ErrArgument, err)
+			return refuse(r.op, r.stmt, ErrArgument, err)
 		}
 		r.reply, err = l.sess.start(ctx, scope, sd)
 		if err == nil {
-			return r, nil
+			return nil
+		}
+		if isStale(err) {
+			l.sess.forget(sh)
 		}
 		if !isStale(err) || attempt > 1 || !l.sess.idle() {
-			return nil, outcome(op, stmt, err, r.write)
+			return outcome(r.op, r.stmt, err, r.write)
 		}
-		l.sess.prepared.drop(stmt.ID(), sd.Name)
 	}
 }
 

@@ -16,8 +16,9 @@ import (
 type rows struct {
 	op     string
 	stmt   *query.Statement
-	end    ender
-	sess   *session
+	lease  lease
+	tx     *Tx  // nil outside transactions
+	shared bool // the connection is given back by somebody else
 	reply  reply
 	values [][]byte
 	tag    pgconn.CommandTag
@@ -27,9 +28,6 @@ type rows struct {
 
 	plans []plan
 }
-
-// ender is told once, when rows are closed, that their connection can go on to other work.
-type ender interface{ endRows() }
 
 type plan struct {
 	pgtype.ScanPlan
@@ -59,12 +57,19 @@ func (r *rows) Close() {
 	r.closed = true
 	tag, err := r.reply.close()
 	if err != nil {
-		r.fatal(outcome(r.op, r.stmt, r.sess.judge(err), r.write))
+		r.fatal(outcome(r.op, r.stmt, r.lease.sess.judge(err), r.write))
 	} else {
 		r.tag = tag
 	}
-	r.reply, r.values, r.plans, r.sess = reply{}, nil, nil, nil
-	r.end.endRows()
+	l := r.lease
+	r.reply, r.values, r.plans, r.lease = reply{}, nil, nil, lease{}
+	switch {
+	case r.shared:
+	case r.tx != nil:
+		r.tx.endRows(r.err)
+	default:
+		l.release()
+	}
 }
 
 // fatal keeps the first error.
@@ -96,7 +101,7 @@ func (r *rows) TypeMap() *pgtype.Map {
 	if r.closed {
 		return nil
 	}
-	return r.sess.types
+	return r.lease.sess.types
 }
 
 // Scan implements pgx.Rows.
@@ -129,7 +134,7 @@ func (r *rows) Scan(dest ...any) error {
 			if _, aliases := target.(*pgtype.DriverBytes); aliases {
 				return r.unreadable(errors.New("pgtype.DriverBytes would show what the connection reads next; use []byte"))
 			}
-			p.ScanPlan, p.target = r.sess.types.PlanScan(fields[i].DataTypeOID, fields[i].Format, target), t
+			p.ScanPlan, p.target = r.lease.sess.types.PlanScan(fields[i].DataTypeOID, fields[i].Format, target), t
 		}
 		if err := p.Scan(r.values[i], target); err != nil {
 			return r.unreadable(pgx.ScanArgError{ColumnIndex: i, FieldName: fields[i].Name, Err: &scanTypeError{target: p.target, null: r.values[i] == nil, err: err}})
@@ -146,10 +151,10 @@ func (r *rows) Values() ([]any, error) {
 	fields := r.reply.rows.FieldDescriptions()
 	out := make([]any, len(r.values))
 	for i, raw := range r.values {
-		switch t, known := r.sess.types.TypeForOID(fields[i].DataTypeOID); {
+		switch t, known := r.lease.sess.types.TypeForOID(fields[i].DataTypeOID); {
 		case raw == nil:
 		case known:
-			value, err := t.Codec.DecodeValue(r.sess.types, fields[i].DataTypeOID, fields[i].Format, raw)
+			value, err := t.Codec.DecodeValue(r.lease.sess.types, fields[i].DataTypeOID, fields[i].Format, raw)
 			if err != nil {
 				return nil, r.unreadable(pgx.ScanArgError{ColumnIndex: i, FieldName: fields[i].Name, Err: &scanTypeError{err: err}})
 			}

@@ -52,14 +52,29 @@ func sessionOf(conn *pgx.Conn) *session {
 	return s
 }
 
-// prepare gives the prepared form of a statement, and prepares it on first use: one round trip, in which also the
+// shape is a statement as the server sees it, without arguments.
+type shape struct{ id, sql string }
+
+func shapeOf(stmt *query.Statement) shape { return shape{stmt.ID(), stmt.SQL()} }
+
+// serverName is the shape's name among the connection's prepared statements.
+func (s shape) serverName() string { return "septum_" + s.id }
+
+// lookup gives the prepared form of a shape, nil when there is none. Equal ids with different texts never meet.
+func (s *session) lookup(sh shape) *pgconn.StatementDescription {
+	if sd := s.prepared.get(sh.id); sd != nil && sd.SQL == sh.sql {
+		return sd
+	}
+	return nil
+}
+
+// prepare gives the prepared form of a shape, and prepares it on first use: one round trip, in which also the
 // statements are closed that had to make room. No tenant's scope is set at that time, outside transactions.
-func (s *session) prepare(ctx context.Context, stmt *query.Statement) (*pgconn.StatementDescription, error) {
-	if sd := s.prepared.get(stmt.ID()); sd != nil && sd.SQL == stmt.SQL() {
+func (s *session) prepare(ctx context.Context, sh shape) (*pgconn.StatementDescription, error) {
+	if sd := s.lookup(sh); sd != nil {
 		return sd, nil
 	}
-	name := "septum_" + stmt.ID()
-	s.prepared.drop(stmt.ID(), name) // an unknown one is closed without an error
+	s.forget(sh) // closing a name that the server does not know is no error
 	s.prepared.makeRoom()
 	if err := ctx.Err(); err != nil {
 		return nil, err // before anything is in the write buffer
@@ -68,19 +83,16 @@ func (s *session) prepare(ctx context.Context, stmt *query.Statement) (*pgconn.S
 		s.pg.Frontend().SendClose(&pgproto3.Close{ObjectType: 'S', Name: stale})
 	}
 	s.prepared.stale = s.prepared.stale[:0]
-	sd, err := s.pg.Prepare(ctx, name, stmt.SQL(), nil)
+	sd, err := s.pg.Prepare(ctx, sh.serverName(), sh.sql, nil)
 	if err != nil {
 		return nil, s.judge(err)
 	}
-	s.prepared.put(stmt.ID(), sd)
+	s.prepared.put(sh.id, sd)
 	return sd, nil
 }
 
-// isPrepared reports whether prepare would cost no round trip.
-func (s *session) isPrepared(stmt *query.Statement) bool {
-	sd := s.prepared.get(stmt.ID())
-	return sd != nil && sd.SQL == stmt.SQL()
-}
+// forget drops a prepared form that is of no use any more.
+func (s *session) forget(sh shape) { s.prepared.drop(sh.id, sh.serverName()) }
 
 // encode turns arguments into the parameters' wire format. The result stays in s.args until the next encode. Since it
 // happens here, by the types that the server said, nothing in an argument can steer pgx (QueryRewriter, QueryExecMode).

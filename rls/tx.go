@@ -49,8 +49,11 @@ func (tx *Tx) Affected(tc tenant.Context, stmt *query.Statement, args ...any) (i
 	return affected(tx, tc, "Tx.Affected", stmt, args)
 }
 
-// endRows implements ender: the rows of a statement were closed.
-func (tx *Tx) endRows() { tx.busy.Store(false) }
+// endRows is told when the rows of a statement are closed.
+func (tx *Tx) endRows(err error) {
+	tx.noteFailure(err)
+	tx.busy.Store(false)
+}
 
 // take makes the caller the one that uses the connection.
 func (tx *Tx) take(op string, stmt *query.Statement) error {
@@ -82,7 +85,7 @@ func (tx *Tx) aborted() bool {
 }
 
 // run sends one statement, with BEGIN and the scope in front of the first.
-func (tx *Tx) run(tc tenant.Context, op string, stmt *query.Statement, args []any) (_ *rows, err error) {
+func (tx *Tx) run(tc tenant.Context, op string, stmt *query.Statement, args []any) (*rows, error) {
 	if err := tx.check(tc, op, stmt); err != nil {
 		return nil, err
 	}
@@ -90,51 +93,57 @@ func (tx *Tx) run(tc tenant.Context, op string, stmt *query.Statement, args []an
 	if err != nil {
 		return nil, err
 	}
-	if err := tx.take(op, stmt); err != nil {
-		return nil, err
+	r := &rows{op: op, stmt: stmt, tx: tx}
+	return r, tx.send(tc, shapeOf(stmt), values, r)
+}
+
+// send puts one statement on the transaction's connection.
+func (tx *Tx) send(ctx context.Context, sh shape, values []any, r *rows) (err error) {
+	if err := tx.take(r.op, r.stmt); err != nil {
+		return err
 	}
-	r := &rows{op: op, stmt: stmt, end: tx, write: stmt.Writes()}
 	defer func() {
 		if r.reply.rows == nil {
 			tx.noteFailure(err)
 			tx.busy.Store(false)
 		}
 	}()
-	if err := tx.hold(tc); err != nil {
-		return nil, fail(op, stmt, err)
+	if err := tx.hold(ctx); err != nil {
+		return fail(r.op, r.stmt, err)
 	}
-	r.sess = tx.lease.sess
-	ctx := context.Context(tc)
+	r.lease = tx.lease
 	fresh, controls := !tx.began, tx.pending
 	for attempt := 1; ; attempt++ {
-		sd, err := tx.prepare(ctx, stmt)
+		sd, err := tx.prepare(ctx, sh)
 		if err != nil {
-			return nil, fail(op, stmt, err)
+			return fail(r.op, r.stmt, err)
 		}
-		if err := r.sess.encode(sd, values); err != nil {
-			return nil, refuse(op, stmt, ErrArgument, err)
+		if err := r.lease.sess.encode(sd, values); err != nil {
+			return refuse(r.op, r.stmt, ErrArgument, err)
 		}
 		if len(tx.pending) == 0 {
-			r.reply, err = r.sess.start(ctx, tx.scope, sd)
+			r.reply, err = r.lease.sess.start(ctx, tx.scope, sd)
 		} else {
-			args := &r.sess.args
+			args := &r.lease.sess.args
 			r.reply, err = tx.startPending(ctx, request{sd, args.ParamValues, args.ParamFormats, args.ResultFormats})
 		}
 		if err == nil {
-			return r, nil
+			return nil
+		}
+		if isStale(err) {
+			r.lease.sess.forget(sh)
 		}
 		// A stale plan in the first statement is no reason to fail: nothing has happened in the transaction yet.
 		if !isStale(err) || attempt > 1 || !fresh || !tx.restart(ctx, controls) {
-			return nil, outcome(op, stmt, err, false)
+			return fail(r.op, r.stmt, err)
 		}
-		r.sess.prepared.drop(stmt.ID(), sd.Name)
 	}
 }
 
 // prepare prepares a statement before BEGIN where it can, so that no tenant's scope is set. A savepoint that waits must
 // come first, or a failure here could not be rolled back to it.
-func (tx *Tx) prepare(ctx context.Context, stmt *query.Statement) (*pgconn.StatementDescription, error) {
-	if tx.began && len(tx.pending) > 0 && !tx.lease.sess.isPrepared(stmt) {
+func (tx *Tx) prepare(ctx context.Context, sh shape) (*pgconn.StatementDescription, error) {
+	if tx.began && len(tx.pending) > 0 && tx.lease.sess.lookup(sh) == nil {
 		group, err := tx.sendPending(ctx, nil)
 		if err != nil {
 			return nil, err
@@ -143,7 +152,7 @@ func (tx *Tx) prepare(ctx context.Context, stmt *query.Statement) (*pgconn.State
 			return nil, tx.lease.sess.judge(err)
 		}
 	}
-	return tx.lease.sess.prepare(ctx, stmt)
+	return tx.lease.sess.prepare(ctx, sh)
 }
 
 // startPending sends the statement together with the control statements that wait.
@@ -178,9 +187,9 @@ func (tx *Tx) restart(ctx context.Context, controls []string) bool {
 }
 
 // hold takes a connection for the transaction, once.
-func (tx *Tx) hold(tc tenant.Context) (err error) {
+func (tx *Tx) hold(ctx context.Context) (err error) {
 	if tx.lease.sess == nil {
-		tx.lease, err = tx.db.acquire(tc)
+		tx.lease, err = tx.db.acquire(ctx)
 	}
 	return err
 }
