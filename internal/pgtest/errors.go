@@ -1,9 +1,6 @@
 package pgtest
 
-import (
-	"errors"
-	"strings"
-)
+import "strings"
 
 // StartError is why no server could be had.
 type StartError struct {
@@ -35,6 +32,3 @@ func (e *StartError) Unwrap() []error {
 	}
 	return errs
 }
-
-// errNotConfigured says that nobody asked for this way; it is no failure worth a line in the log.
-var errNotConfigured = errors.New("not configured")

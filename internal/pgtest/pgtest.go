@@ -2,10 +2,8 @@ package pgtest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"sync"
 )
 
@@ -20,8 +18,16 @@ const (
 	Download Source = "download" // server binaries fetched by fergusstrange/embedded-postgres
 )
 
-// Sources lists the ways in the order in which [Start] tries them.
-func Sources() []Source { return []Source{URL, Docker, Local, Download} }
+// way is a source and how a server is had from it.
+type way struct {
+	source Source
+	start  func(context.Context, Options) (*Server, error)
+}
+
+// ways are all there are, in the order in which [Start] tries them.
+func ways() []way {
+	return []way{{URL, startURL}, {Docker, startDocker}, {Local, startLocal}, {Download, startDownload}}
+}
 
 // The environment variables that [Start] reads.
 const (
@@ -56,8 +62,9 @@ type Server struct {
 	run    *run // begun by the first Database
 }
 
-// Start starts a server, or finds one, and returns when it takes connections. It gives up when ctx ends; a forced way
-// that is not one of [Sources] is an error, and a server that was asked for by name is never replaced by another one.
+// Start starts a server, or finds one, and returns when it takes connections. It gives up when ctx ends. A server that
+// was asked for, by SEPTUM_POSTGRES_URL or by forcing a way, is never replaced by another one: tests must not pass
+// elsewhere than where they were meant to run.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.Source == "" {
 		o.Source = Source(os.Getenv(EnvSource))
@@ -71,46 +78,37 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = func(string) {}
 	}
-	ways := Sources()
-	if o.Source != "" {
-		if !slices.Contains(ways, o.Source) {
-			return nil, fmt.Errorf("pgtest: %s is %q; write one of url, docker, local, download, or leave it empty", EnvSource, o.Source)
-		}
-		ways = []Source{o.Source}
-	}
-	failed := &StartError{}
-	for _, way := range ways {
-		s, err := startWay(ctx, way, o)
-		if err == nil {
-			o.Log(fmt.Sprintf("PostgreSQL %s (%s)", s.version, s.source))
-			return s, nil
-		}
-		failed.Attempts = append(failed.Attempts, Attempt{Source: way, Err: err})
-		if ctx.Err() != nil {
-			break
-		}
-		if !errors.Is(err, errNotConfigured) {
-			o.Log(fmt.Sprintf("%s: %v", way, err))
-		}
-		// Somebody who named a server meant that server: tests must not pass on another one.
-		if way == URL && o.URL != "" {
-			break
-		}
-	}
-	return nil, failed
+	return start(ctx, o, ways())
 }
 
-func startWay(ctx context.Context, way Source, o Options) (*Server, error) {
-	switch way {
-	case URL:
-		return startURL(ctx, o)
-	case Docker:
-		return startDocker(ctx, o)
-	case Local:
-		return startLocal(ctx, o)
-	default:
-		return startDownload(ctx, o)
+func start(ctx context.Context, o Options, ways []way) (*Server, error) {
+	only := o.Source // the way that was asked for; empty for any
+	known := only == ""
+	for _, w := range ways {
+		known = known || w.source == only
 	}
+	if !known {
+		return nil, fmt.Errorf("pgtest: %s is %q; write one of url, docker, local, download, or leave it empty", EnvSource, only)
+	}
+	asked := fmt.Sprintf("%s=%s asks for another way", EnvSource, only)
+	if only == "" && o.URL != "" {
+		only, asked = URL, EnvURL+" names the server to use"
+	}
+	failed := &StartError{}
+	for _, w := range ways {
+		err := fmt.Errorf("not tried: %s", asked)
+		if only == "" || only == w.source {
+			if err = ctx.Err(); err == nil {
+				var s *Server
+				if s, err = w.start(ctx, o); err == nil {
+					o.Log(fmt.Sprintf("PostgreSQL %s (%s)", s.version, s.source))
+					return s, nil
+				}
+			}
+		}
+		failed.Attempts = append(failed.Attempts, Attempt{Source: w.source, Err: err})
+	}
+	return nil, failed
 }
 
 // URL is the connection string of the administrator: the login that [Start] was given, or a superuser of its own.

@@ -15,7 +15,7 @@ const connectTimeout = 10 * time.Second
 
 func startURL(ctx context.Context, o Options) (*Server, error) {
 	if o.URL == "" {
-		return nil, fmt.Errorf("%w: %s is not set", errNotConfigured, EnvURL)
+		return nil, fmt.Errorf("%s is not set", EnvURL)
 	}
 	version, err := probe(ctx, o.URL)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/septum-go/septum/internal/pgtest"
+	"github.com/septum-go/septum/query"
 )
 
 // timeout bounds each thing that is done to a server on behalf of a test.
@@ -31,7 +32,8 @@ type Database struct {
 	AppURL  string
 	AppRole string
 
-	inner *pgtest.Database
+	inner   *pgtest.Database
+	catalog *query.Catalog
 }
 
 // Option says what stands in the database. Options apply in the order schema, seed, policies, whatever their order here.
@@ -39,6 +41,7 @@ type Option func(*config)
 
 type config struct {
 	schema, seed []string
+	catalog      *query.Catalog
 }
 
 // Schema is SQL that the owner role runs: tables, types, functions, and extensions that PostgreSQL calls trusted.
@@ -56,13 +59,17 @@ func New(t testing.TB, opts ...Option) *Database {
 	for _, o := range opts {
 		o(&c)
 	}
+	key, err := c.key()
+	if err != nil {
+		t.Fatal(err)
+	}
 	server, err := pgtest.Shared()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	inner, err := server.Database(ctx, pgtest.Template{Key: c.key(), Prepare: c.prepare})
+	inner, err := server.Database(ctx, pgtest.Template{Key: key, Prepare: c.prepare})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,20 +84,24 @@ func New(t testing.TB, opts ...Option) *Database {
 		Name: inner.Name, AdminURL: inner.AdminURL,
 		OwnerURL: inner.OwnerURL, OwnerRole: inner.OwnerRole,
 		AppURL: inner.AppURL, AppRole: inner.AppRole,
-		inner: inner,
+		inner: inner, catalog: c.catalog,
 	}
 }
 
 // key tells two templates apart. Lengths keep ("ab", "c") and ("a", "bc") apart.
-func (c *config) key() string {
+func (c *config) key() (string, error) {
+	policies, err := policiesKey(c.catalog)
+	if err != nil {
+		return "", err
+	}
 	var b strings.Builder
-	for _, part := range [][]string{c.schema, c.seed} {
+	for _, part := range [][]string{c.schema, c.seed, {policies}} {
 		fmt.Fprintf(&b, "%d;", len(part))
 		for _, text := range part {
 			fmt.Fprintf(&b, "%d:%s", len(text), text)
 		}
 	}
-	return b.String()
+	return b.String(), nil
 }
 
 func (c *config) prepare(ctx context.Context, d *pgtest.Database) error {
@@ -109,7 +120,7 @@ func (c *config) prepare(ctx context.Context, d *pgtest.Database) error {
 			}
 		}
 	}
-	return nil
+	return applyPolicies(ctx, conn, c.catalog, d.AppRole)
 }
 
 // Admin connects with AdminURL; the connection is closed when the test is over.
