@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // guardianScript runs the server ($2 …) and outlives us by the time it takes to remove it and its directory ($1).
@@ -51,9 +52,6 @@ func guard(dir string, server []string, user *account) (*guardian, error) {
 		return nil, err
 	}
 	defer read.Close()
-	if err := os.RemoveAll(filepath.Join(dir, "exit")); err != nil { // of a first try on a port that was taken
-		return nil, errors.Join(err, write.Close())
-	}
 	// Not bound to the caller's context: the server lives until Close.
 	cmd := user.command(context.Background(), dir, "/bin/sh", append([]string{"-c", guardianScript, "septum-postgres-guardian", dir}, server...)...)
 	cmd.SysProcAttr.Setsid = true
@@ -87,8 +85,9 @@ func lockDir(dir string) (*os.File, error) {
 func sweepTemp(base string) {
 	found, _ := filepath.Glob(filepath.Join(base, tempPattern+"*")) // errs on a bad pattern only
 	for _, dir := range found {
-		if _, err := os.Stat(filepath.Join(dir, "log")); err != nil {
-			continue // being made right now, before its guardian is there
+		_, err := os.Stat(filepath.Join(dir, "log"))
+		if info, e := os.Stat(dir); err != nil && (e != nil || time.Since(info.ModTime()) < 10*time.Minute) {
+			continue // being made right now: the guardian comes last
 		}
 		lock, err := lockDir(dir)
 		if err != nil {
@@ -113,7 +112,11 @@ func stopOrphan(dir string) {
 		return
 	}
 	args, err := exec.Command("ps", "-o", "args=", "-p", first).Output()
-	if err == nil && strings.Contains(string(args), dir) {
-		_ = syscall.Kill(pid, syscall.SIGQUIT)
+	if err != nil || !strings.Contains(string(args), dir) {
+		return
+	}
+	// A server that is ending still writes, so its directory can't be removed yet.
+	for tries := 0; tries < 200 && syscall.Kill(pid, syscall.SIGQUIT) == nil; tries++ {
+		time.Sleep(20 * time.Millisecond)
 	}
 }

@@ -38,16 +38,22 @@ func startBinaries(ctx context.Context, source Source, bin string, o Options) (*
 	}
 	base := tempDir(user)
 	sweepTemp(base)
-	dir, err := os.MkdirTemp(base, tempPattern)
-	if err != nil {
-		return nil, err
+	// Between our look for a free port and the server's bind another process may take it.
+	for attempt := 1; ; attempt++ {
+		dir, err := os.MkdirTemp(base, tempPattern)
+		if err != nil {
+			return nil, err
+		}
+		s, err := startIn(ctx, dir, bin, user, o)
+		if err == nil {
+			s.source = source
+			return s, nil
+		}
+		err = errors.Join(err, os.RemoveAll(dir))
+		if attempt == 5 || !errors.Is(err, errPortTaken) {
+			return nil, err
+		}
 	}
-	s, err := startIn(ctx, dir, bin, user, o)
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	s.source = source
-	return s, nil
 }
 
 func startIn(ctx context.Context, dir, bin string, user *account, o Options) (*Server, error) {
@@ -60,13 +66,7 @@ func startIn(ctx context.Context, dir, bin string, user *account, o Options) (*S
 	if err := makeCluster(ctx, dir, bin, user, password); err != nil {
 		return nil, err
 	}
-	// Between our look for a free port and the server's bind another process may take it.
-	for attempt := 1; ; attempt++ {
-		s, err := launch(ctx, dir, bin, user, password, o)
-		if err == nil || attempt == 5 || !errors.Is(err, errPortTaken) {
-			return s, err
-		}
-	}
+	return launch(ctx, dir, bin, user, password, o)
 }
 
 var errPortTaken = errors.New("the port was taken by another process")

@@ -126,6 +126,6 @@ func settings() map[string]string {
 	return map[string]string{
 		"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
 		"autovacuum": "off", "max_connections": "300", "shared_buffers": "128MB",
-		"log_min_messages": "fatal", "log_checkpoints": "off", disposableSetting: "on",
+		"log_min_messages": "log", "log_checkpoints": "off", disposableSetting: "on",
 	}
 }
