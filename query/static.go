@@ -144,7 +144,7 @@ func rewritten(c *Catalog, sql string, number func([]sqltext.Token) ([]edit, []p
 	tenant := len(params) > 0 && params[0].tenant
 	index := 1
 	if !tenant {
-		index = len(params) + 1
+		index = len(params) + 2 // a parameter that the text does not have, and never $1
 	}
 	final := apply(sql, edits)
 	proof, err := c.prove([]byte(final), index)
