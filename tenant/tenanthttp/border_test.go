@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -98,6 +97,14 @@ func bearer(values ...string) func(*http.Request) {
 	return func(r *http.Request) { r.Header["Authorization"] = values }
 }
 
+func reasonOf(event tenanthttp.Event) tenanthttp.Reason {
+	var refusal *tenanthttp.Error
+	if errors.As(event.Err, &refusal) {
+		return refusal.Reason
+	}
+	return ""
+}
+
 func cookies(values ...string) func(*http.Request) {
 	return func(r *http.Request) {
 		for _, value := range values {
@@ -150,11 +157,7 @@ func TestTheAuthorizationHeader(t *testing.T) {
 	t.Parallel()
 	var reason tenanthttp.Reason
 	auth := newAuth(t, tenanthttp.Config{Realm: "HMS", Observe: func(_ context.Context, event tenanthttp.Event) {
-		reason = ""
-		var refusal *tenanthttp.Error
-		if errors.As(event.Err, &refusal) {
-			reason = refusal.Reason
-		}
+		reason = reasonOf(event)
 	}})
 	handler := tenanthttp.Handler(auth, whoami)
 	for name, test := range map[string]struct {
@@ -209,70 +212,6 @@ func TestTheAuthorizationHeader(t *testing.T) {
 		}
 		require.Equal(t, challenge, recorder.Header().Get("WWW-Authenticate"), name)
 		require.Equal(t, "no-store", recorder.Header().Get("Cache-Control"), name)
-	}
-}
-
-func TestTheSessionCookie(t *testing.T) {
-	t.Parallel()
-	auth := newAuth(t, tenanthttp.Config{Cookie: "__Host-session"})
-	server := serve(t, tenanthttp.Handler(auth, whoami))
-	for name, test := range map[string]struct {
-		change func(*http.Request)
-		status int
-	}{
-		"alone":                     {cookies("mary"), http.StatusOK},
-		"with the same token":       {both(cookies("mary"), bearer("Bearer mary")), http.StatusOK},
-		"with one of the same user": {both(cookies("mary-too"), bearer("Bearer mary")), http.StatusOK},
-		"empty":                     {cookies(""), http.StatusUnauthorized},
-		"unknown":                   {cookies("unknown"), http.StatusUnauthorized},
-		"twice":                     {cookies("mary", "anne"), http.StatusUnauthorized},
-		"the same twice":            {cookies("mary", "mary"), http.StatusUnauthorized},
-		"of another name":           {func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "session", Value: "mary"}) }, http.StatusUnauthorized},
-		"of another tenant":         {both(cookies("anne"), bearer("Bearer mary")), http.StatusUnauthorized}, // X04
-		"of another user":           {both(cookies("mary-nurse"), bearer("Bearer mary")), http.StatusUnauthorized},
-		"unknown beside a header":   {both(cookies("unknown"), bearer("Bearer mary")), http.StatusUnauthorized},
-		"empty beside a header":     {both(cookies(""), bearer("Bearer mary")), http.StatusUnauthorized},
-		"beside an unknown header":  {both(cookies("mary"), bearer("Bearer unknown")), http.StatusUnauthorized},
-		"beside an empty header":    {both(cookies("mary"), bearer("")), http.StatusUnauthorized},
-	} {
-		got := get(t, server, "/", test.change)
-		require.Equal(t, test.status, got.status, name)
-		if test.status == http.StatusOK {
-			require.Equal(t, "st-mary st-mary", got.body, name)
-		}
-	}
-}
-
-// A browser sends the cookie by itself; another site must not write with it.
-func TestTheCookieIsProtectedAgainstForgery(t *testing.T) {
-	t.Parallel()
-	auth := newAuth(t, tenanthttp.Config{Cookie: "__Host-session", TrustedOrigins: []string{"https://app.example.org"}})
-	handler := tenanthttp.Handler(auth, whoami)
-	for name, test := range map[string]struct {
-		method, site, origin string
-		change               func(*http.Request)
-		status               int
-	}{
-		"our own page":              {"POST", "same-origin", "https://example.com", cookies("mary"), http.StatusOK},
-		"no browser":                {"POST", "", "", cookies("mary"), http.StatusOK},
-		"another site":              {"POST", "cross-site", "https://evil.example.org", cookies("mary"), http.StatusForbidden},
-		"a sibling domain":          {"DELETE", "same-site", "https://wiki.example.com", cookies("mary"), http.StatusForbidden},
-		"an old browser":            {"POST", "", "https://evil.example.org", cookies("mary"), http.StatusForbidden},
-		"a trusted origin":          {"PUT", "cross-site", "https://app.example.org", cookies("mary"), http.StatusOK},
-		"another site that reads":   {"GET", "cross-site", "", cookies("mary"), http.StatusOK},
-		"another site, with header": {"POST", "cross-site", "https://evil.example.org", bearer("Bearer mary"), http.StatusOK},
-	} {
-		request := httptest.NewRequestWithContext(t.Context(), test.method, "https://example.com/", strings.NewReader(""))
-		if test.site != "" {
-			request.Header.Set("Sec-Fetch-Site", test.site)
-		}
-		if test.origin != "" {
-			request.Header.Set("Origin", test.origin)
-		}
-		test.change(request)
-		recorder := httptest.NewRecorder()
-		handler.ServeHTTP(recorder, request)
-		require.Equal(t, test.status, recorder.Code, name)
 	}
 }
 

@@ -50,10 +50,8 @@ func bearerToken(headers []string) (string, error) {
 	return token, nil
 }
 
+// cookieToken reads no cookie where none is configured: none is named "".
 func cookieToken(r *http.Request, name string) (string, error) {
-	if name == "" {
-		return "", nil
-	}
 	switch cookies := r.CookiesNamed(name); {
 	case len(cookies) == 0:
 		return "", nil
