@@ -11,8 +11,8 @@ var (
 	// safely. The error is a *Refusal.
 	ErrRefused = errors.New("statement refused")
 	// ErrNotFound: a statement that had to write wrote no row. It is the same error when the row does not exist and
-	// when it is another tenant's, on purpose.
-	ErrNotFound = errors.New("query: not found")
+	// when it is another tenant's, on purpose. Package tenanthttp answers it with 404.
+	ErrNotFound error = notFound("query: not found")
 	// ErrArgs: arguments do not fit the statement. The error is an *ArgError.
 	ErrArgs = errors.New("arguments do not fit the statement")
 	// ErrCatalog: declarations of a catalog are wrong. The error is a *CatalogError.
@@ -20,6 +20,14 @@ var (
 	// ErrPage: a page token was not made for this tenant, statement and arguments, or was changed.
 	ErrPage = errors.New("query: the page token is not valid here; start again with the first page")
 )
+
+// notFound says what it is by a method, so that a border which does not import this package can tell.
+type notFound string
+
+func (e notFound) Error() string { return string(e) }
+
+// NotFound is asked by tenanthttp.StatusOf.
+func (notFound) NotFound() bool { return true }
 
 // ArgError says which argument does not fit and why. It never holds values.
 type ArgError struct {
