@@ -1,0 +1,77 @@
+# Every target finds or installs what it needs, as root or not, and says what it did. Nothing has to be set up before.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Nothing built here is shipped, and stamping asks git, which refuses checkouts of another user.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
+# One PostgreSQL for all packages of a run; see internal/pgtest.
+WITH_POSTGRES := go run ./internal/pgtest/pgrun
+
+# What a caller may set.
+PKG ?= ./...
+ARGS ?=
+FUZZTIME ?= 60s
+FUZZ ?= .
+BENCH ?=
+
+.PHONY: help
+help: ## list the targets
+	@echo "make <target>; PostgreSQL comes from SEPTUM_POSTGRES_URL, Docker, this machine or a download, whichever works first"
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
+
+.PHONY: setup
+setup: ## find or install all that the other targets need
+	@scripts/setup.sh postgres cc lint
+	@go mod download
+	@echo "setup: done"
+
+.PHONY: demo
+demo: ## three hospitals, their story, and every attack refused (ARGS=-serve keeps it up)
+	@QUIET=1 scripts/setup.sh postgres
+	@go run ./examples/hms $(ARGS)
+
+.PHONY: test
+test: ## run all tests (PKG=./rls ARGS='-run X -v' runs some)
+	@QUIET=1 scripts/setup.sh postgres
+	@$(WITH_POSTGRES) go test $(ARGS) $(PKG)
+	@if [ -d benchmarks ]; then echo "go -C benchmarks vet ./..."; go -C benchmarks vet ./...; fi
+
+.PHONY: race
+race: ## run all tests under the race detector, with fewer generated cases (-short)
+	@QUIET=1 scripts/setup.sh postgres cc
+	@$(WITH_POSTGRES) go test -race -short $(ARGS) $(PKG)
+
+.PHONY: lint
+lint: ## vet, golangci-lint (pinned, built into .bin) and shell syntax
+	@QUIET=1 scripts/setup.sh lint
+	@go vet ./...
+	@.bin/golangci-lint run
+	@bash -n .ci/run scripts/*.sh
+	@echo "lint: ok"
+
+.PHONY: fuzz
+fuzz: ## fuzz all targets for FUZZTIME=60s together (FUZZ=pattern picks some)
+	@QUIET=1 scripts/setup.sh postgres
+	@$(WITH_POSTGRES) scripts/fuzz.sh "$(FUZZTIME)" "$(FUZZ)"
+
+.PHONY: bench
+bench: ## measure against the goals, side by side with peers (BENCH=exec runs a part)
+	@QUIET=1 scripts/setup.sh postgres
+	@$(WITH_POSTGRES) go -C benchmarks run . $(BENCH)
+
+.PHONY: oracle
+oracle: ## compare the prover's parser with PostgreSQL's own, compiled from C
+	@QUIET=1 scripts/setup.sh cc
+	@CGO_ENABLED=1 go -C internal/sqlproof/oracle test -count=1 $(ARGS) ./...
+
+.PHONY: test-docker
+test-docker: ## run pgtest and rlstest on a Docker engine, started for it when there is none (root)
+	@scripts/test-docker.sh $(ARGS)
+
+.PHONY: clean
+clean: ## remove what the targets made in this directory
+	@rm -rf .bin .cache dist
+	@echo "clean: removed .bin, .cache and dist; downloads and build results are in Go's own caches (go clean -cache)"

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Runs every fuzz target of the repository, each for its share of the time. Usage: scripts/fuzz.sh [seconds [pattern]].
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+total=${1:-60}
+pattern=${2:-.}
+total=${total%s}
+
+# Lines "./package FuzzName". Nested modules have their own go.mod and are not part of ./... here.
+targets=$(go list -f '{{.Dir}}{{"\t"}}{{.ImportPath}}{{range .TestGoFiles}} {{.}}{{end}}{{range .XTestGoFiles}} {{.}}{{end}}' ./... |
+	while IFS=$'\t' read -r dir rest; do
+		read -r -a files <<<"$rest"
+		for file in "${files[@]:1}"; do
+			sed -n "s|^func \(Fuzz[A-Za-z0-9_]*\)(.*|${files[0]} \1|p" "$dir/$file"
+		done
+	done | grep -E "$pattern" | sort)
+count=$(wc -l <<<"$targets")
+[ -n "$targets" ] || { echo "fuzz: no target matches $pattern" >&2; exit 1; }
+share=$((total / count))
+[ "$share" -ge 1 ] || share=1
+echo "fuzz: $count targets, $share s each"
+while read -r package name; do
+	echo "fuzz: $name"
+	go test -run '^$' -fuzz "^$name\$" -fuzztime "${share}s" "$package" </dev/null
+done <<<"$targets"

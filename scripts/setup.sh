@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Finds or installs what the make targets need, and says what it did. Usage: scripts/setup.sh [postgres] [cc] [lint] …
+# Root installs packages where apt-get is, others do where sudo asks for no password; else it says what will do instead.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+golangci=v2.15.0
+
+say() { echo "setup: $*"; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+apt_install() {
+	local sudo=
+	have apt-get || return 1
+	if [ "$(id -u)" != 0 ]; then
+		have sudo && sudo -n true 2>/dev/null || return 1
+		sudo="sudo -n"
+	fi
+	say "installing $* with apt-get"
+	local log
+	log=$(mktemp)
+	if ! { $sudo apt-get update -q && $sudo env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 \
+		apt-get install -q -y --no-install-recommends "$@"; } >"$log" 2>&1; then
+		tail -5 "$log" >&2
+		rm -f "$log"
+		return 1
+	fi
+	rm -f "$log"
+}
+
+# go: nothing here works without it, and it is not ours to install.
+need_go() {
+	have go || { say "Go is missing: install Go 1.25 or newer from https://go.dev/dl" >&2; exit 1; }
+}
+
+# postgres: the ways of internal/pgtest, in its order.
+server_binaries() {
+	local dir
+	for dir in ${PATH//:/ } /usr/lib/postgresql/*/bin /usr/libexec/postgresql* /usr/pgsql-*/bin /usr/local/pgsql/bin \
+		/opt/homebrew/opt/*/bin /usr/local/opt/*/bin; do
+		if [ -x "$dir/initdb" ] && [ -x "$dir/postgres" ]; then
+			echo "$dir"
+			return
+		fi
+	done
+	return 1
+}
+need_postgres() {
+	local dir
+	case "${SEPTUM_POSTGRES:-}${SEPTUM_POSTGRES_URL:+url}" in
+	?*) return ;; # somebody chose
+	esac
+	if dir=$(server_binaries); then
+		[ -n "${QUIET:-}" ] || say "PostgreSQL is in $dir"
+		return
+	fi
+	if have docker && docker version >/dev/null 2>&1; then
+		say "no PostgreSQL on this machine; a Docker engine is there"
+		return
+	fi
+	# The package would create and start a server for good; nobody asked for one.
+	if [ "$(id -u)" = 0 ] && have apt-get && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+		mkdir -p /etc/postgresql-common
+		echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
+	fi
+	if apt_install postgresql; then
+		say "installed PostgreSQL in $(server_binaries || echo "an unknown place")"
+	else
+		say "no PostgreSQL, no Docker engine and no right to install one: the tests will download a server (once)"
+	fi
+}
+
+# cc: the race detector and the parser's oracle are C.
+need_cc() {
+	if have "${CC:-gcc}" || have cc; then
+		return
+	fi
+	apt_install gcc libc6-dev || { say "a C compiler is missing, and it can't be installed from here" >&2; exit 1; }
+}
+
+need_lint() {
+	if [ -x .bin/golangci-lint ] && .bin/golangci-lint version 2>/dev/null | grep -q "version ${golangci#v} "; then
+		return
+	fi
+	say "building golangci-lint $golangci into .bin (once; some minutes)"
+	GOBIN="$PWD/.bin" GOFLAGS='' go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$golangci"
+}
+
+need_go
+for what in "${@:-postgres}"; do
+	"need_$what"
+done
