@@ -53,6 +53,9 @@ var tables = map[string]string{
 	"Location": "locations", "Practitioner": "practitioners", "Medication": "medications", "Patient": "patients", "Encounter": "encounters",
 }
 
+// ranks says how late a kind is stored; a kind that is not there does not matter.
+var ranks = map[string]int{"Encounter": 1, "Condition": 2, "Observation": 2, "MedicationRequest": 2, "Appointment": 2, "ChargeItem": 2, "Claim": 2}
+
 func convert[T any](f func(id string, body T) []row) func(Resource) ([]row, error) {
 	return func(r Resource) ([]row, error) {
 		var body T

@@ -138,3 +138,13 @@ func (f *File) resolve(reference string) string {
 	}
 	return parts[0] + "/" + parts[1]
 }
+
+// Rank orders files of one hospital so that what is referred to comes first: files of people and places, then of stays,
+// then of what happened in them.
+func (f *File) Rank() int {
+	rank := 0
+	for _, r := range f.Resources {
+		rank = max(rank, ranks[r.Kind])
+	}
+	return rank
+}

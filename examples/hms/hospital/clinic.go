@@ -36,7 +36,7 @@ var patientByID = query.Must(Catalog.Select(patientColumns...).From("patients p"
 
 // Find gives one patient; query.ErrNotFound when the hospital has no such patient.
 func Find(tc tenant.Context, q rls.Querier, id int64) (Patient, error) {
-	return one[Patient](tc, q, patientByID, query.Args{"id": id})
+	return rls.One[Patient](tc, q, patientByID, query.Args{"id": id})
 }
 
 // Entry is a line of a chart.
@@ -127,16 +127,4 @@ func Invoice(tc tenant.Context, q rls.Querier, patient int64) (lines, totals []L
 	}
 	totals, err = rls.All[Line](tc, q, invoiceTotal, args)
 	return lines, totals, err
-}
-
-func one[T any](tc tenant.Context, q rls.Querier, stmt *query.Statement, args query.Args) (T, error) {
-	var zero T
-	rows, err := rls.All[T](tc, q, stmt, args)
-	if err != nil {
-		return zero, err
-	}
-	if len(rows) == 0 {
-		return zero, query.ErrNotFound
-	}
-	return rows[0], nil
 }

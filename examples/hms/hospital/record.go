@@ -110,18 +110,7 @@ func (t *Table) Save(tc tenant.Context, tx *rls.Tx, numbers *Numbers, fhirID str
 
 // Find gives the id of the row that was stored under a FHIR id, and query.ErrNotFound when there is none.
 func (t *Table) Find(tc tenant.Context, q rls.Querier, fhirID string) (int64, error) {
-	ids, err := rls.All[int64](tc, q, t.find, query.Args{"fhir_id": fhirID})
-	if err == nil && len(ids) == 0 {
-		err = query.ErrNotFound
-	}
-	return first(ids), err
-}
-
-func first(ids []int64) int64 {
-	if len(ids) == 0 {
-		return 0
-	}
-	return ids[0]
+	return rls.One[int64](tc, q, t.find, query.Args{"fhir_id": fhirID})
 }
 
 // IsNotFound reports whether a row is not there, or is another hospital's, which nobody can tell apart.
