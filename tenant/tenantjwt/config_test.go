@@ -100,8 +100,13 @@ func TestSymmetricKeys(t *testing.T) {
 	requireRefused(t, v, sign("HS512", "s", hmacKey[:32], good()), tenantjwt.ReasonAlgorithm, "the secret is too short for it")
 	requireRefused(t, v, sign("HS256", "s", hmacKey, good()), tenantjwt.ReasonSignature)
 	requireRefused(t, v, edToken(good()), tenantjwt.ReasonAlgorithm)
-	require.NotContains(t, fmt.Sprintf("%+v", v), b64(hmacKey), "a printed Verifier shows no secret")
-	require.NotContains(t, fmt.Sprintf("%+v", *v), "0123456789abcdef")
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		text := fmt.Sprintf(format, *v)
+		require.NotContains(t, text, b64(hmacKey), "a printed Verifier shows no secret")
+		require.NotContains(t, text, "0123456789abcdef")
+		require.NotContains(t, text, "123 34 107 101 121 115", format) // {"keys in %v
+		require.NotContains(t, text, "0x7b, 0x22, 0x6b", format)
+	}
 }
 
 // The caller's Config is read once and never written.

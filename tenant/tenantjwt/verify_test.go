@@ -82,6 +82,8 @@ func TestVerifyRefusesClaims(t *testing.T) {
 
 		"expired":                 {good().with("exp", now.Add(-30*time.Second).Unix()), tenantjwt.ReasonExpired},
 		"no end":                  {good().without("exp"), tenantjwt.ReasonClaims},
+		"issued too far":          {good().with("iat", 1e300), tenantjwt.ReasonClaims},
+		"not before 1970":         {good().with("nbf", -1), tenantjwt.ReasonClaims},
 		"end as text":             {good().with("exp", "9999999999"), tenantjwt.ReasonClaims},
 		"end null":                {good().with("exp", nil), tenantjwt.ReasonClaims},
 		"end too far":             {good().with("exp", 1e300), tenantjwt.ReasonClaims},
@@ -257,6 +259,8 @@ func TestMalformedTokens(t *testing.T) {
 		"one part":        {"abc", tenantjwt.ReasonMalformed},
 		"two dots":        {"..", tenantjwt.ReasonMalformed},
 		"four parts":      {token + ".x", tenantjwt.ReasonMalformed},
+		"four good parts": {token + ".AAAA", tenantjwt.ReasonMalformed},
+		"two good parts":  {parts[0] + "." + parts[1], tenantjwt.ReasonMalformed},
 		"encrypted":       {"a.b.c.d.e", tenantjwt.ReasonHeader},
 		"a space before":  {" " + token, tenantjwt.ReasonMalformed},
 		"a newline after": {token + "\n", tenantjwt.ReasonMalformed},
