@@ -42,11 +42,10 @@ func upgrade(ctx context.Context, conn net.Conn, id string) error {
 	if err != nil {
 		return err
 	}
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil) //nolint:bodyclose // the body is the connection
 	if err != nil {
 		return err
 	}
-	// The body is the rest of the connection, and not ours to read.
 	if response.StatusCode != http.StatusSwitchingProtocols && response.StatusCode != http.StatusOK {
 		return fmt.Errorf("the engine answers %s", response.Status)
 	}

@@ -116,7 +116,7 @@ func TestAPortThatWasTakenIsSaidSo(t *testing.T) {
 	bin := binaries(t)
 	user, err := unprivileged()
 	require.NoError(t, err)
-	dir, err := os.MkdirTemp(tempDir(user), tempPattern)
+	dir, err := os.MkdirTemp(tempDir(user), tempPattern) //nolint:usetesting // t.TempDir is closed to the server's user
 	require.NoError(t, err)
 	defer os.RemoveAll(dir)
 	_, err = startIn(limit(t), dir, bin, user, Options{Settings: map[string]string{"port": strconv.Itoa(l.Addr().(*net.TCPAddr).Port)}})
