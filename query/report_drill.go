@@ -46,9 +46,8 @@ func (q *ReportQuery) Drill(values map[string]any) ([]byte, error) {
 	spec.Dimensions, spec.Drill = levels[:1], levels[1:]
 	spec.Measures = q.doc.elements(q.plan.nodes.measures)
 	spec.Detail = q.doc.elements(q.plan.nodes.detail)
-	spec.Totals = reportTotalsNames[q.plan.totals]
-	if len(spec.Measures) == 0 {
-		spec.Totals = ""
+	if q.plan.totals != totalsNone {
+		spec.Totals = reportTotalsNames[q.plan.totals]
 	}
 	for _, s := range q.plan.sort {
 		if s.measure {

@@ -59,13 +59,16 @@ func (r *Report) Parse(body []byte) (*ReportQuery, error) {
 
 // build writes and proves the statement, without the cache.
 func (q *ReportQuery) build() (*Statement, error) {
-	s := &reportSQL{c: q.report.catalog, root: q.report.root, plan: q.plan}
-	statement, err := s.build()
+	statement, err := q.builder().Build()
 	if err != nil {
-		e := &ReportError{Reason: ReportUnproved, Message: "the statement of this report could not be proved", Err: err}
-		return nil, e
+		return nil, &ReportError{Reason: ReportUnproved, Message: "the statement of this report could not be proved", Err: err}
 	}
 	return statement.Named("report " + q.report.root.Name), nil
+}
+
+func (q *ReportQuery) builder() SelectBuilder {
+	s := &reportSQL{c: q.report.catalog, root: q.report.root, plan: q.plan}
+	return s.builder()
 }
 
 // Statement is the proved statement. Its text has no value of the

@@ -88,13 +88,13 @@ func (f *reportFrame) column(col *reportColumn, path reportPath) string {
 	return columnText(f.at(path), col.column)
 }
 
-// build writes the whole statement.
-func (s *reportSQL) build() (*Statement, error) {
+// builder gives the whole statement.
+func (s *reportSQL) builder() SelectBuilder {
 	frame := &reportFrame{sql: s, alias: aliasRoot, name: aliasJoin}
 	if s.plan.columns != nil {
-		return s.listing(frame).LimitArg(argLimit).Build()
+		return s.listing(frame).LimitArg(argLimit)
 	}
-	return s.grouped(frame).LimitArg(argLimit).Build()
+	return s.grouped(frame).LimitArg(argLimit)
 }
 
 // listing shows the root's rows.

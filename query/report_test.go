@@ -71,6 +71,23 @@ func TestReportStatementHoldsNothingOfTheUser(t *testing.T) {
 	}
 }
 
+// The prover judges reports like every other statement: without any one of the
+// predicates that the builder adds, each of them is refused.
+func TestReportWithoutAPredicate(t *testing.T) {
+	t.Parallel()
+	r := encountersReport(t)
+	for _, example := range reportExamples(t, "report_accept.json") {
+		q, err := r.Parse(example.Spec)
+		require.NoError(t, err)
+		predicates := strings.Count(q.Statement().SQL(), `"tenant_id" = $1`)
+		require.Positive(t, predicates)
+		for drop := 1; drop <= predicates; drop++ {
+			_, err := buildDropping(r.catalog, q.builder(), drop)
+			require.ErrorIs(t, err, ErrRefused, "%s without predicate %d", example.Name, drop)
+		}
+	}
+}
+
 // Equal shapes share a statement; a cached one is what would be built anew.
 func TestReportShapes(t *testing.T) {
 	t.Parallel()
