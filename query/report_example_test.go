@@ -94,7 +94,7 @@ func ExampleReportQuery_Drill() {
 	fmt.Println(string(spec), err)
 
 	// Output:
-	// {"dimensions":[{"column":"ward"}],"measures":[{"fn":"count"}],"filters":[{"column":"admitted_at","op":"ge","value":"2026-01-01"},{"column":"admitted_at","op":"lt","value":"2027-01-01"}],"time_zone":"Europe/Berlin"}
+	// {"dimensions":[{"column":"ward"}],"measures":[{"fn":"count"}],"filters":[{"column":"admitted_at","op":"ge","value":"2026-01-01"},{"column":"admitted_at","op":"lt","value":"2027-01-01"}],"time_zone":"Europe/Berlin"} <nil>
 }
 
 // The schema is for the editor in the browser.

@@ -10,3 +10,12 @@ var (
 
 // Catalog is the catalog of a report.
 func (r *Report) Catalog() *Catalog { return r.catalog }
+
+// ReportOperators lists every operator of every type.
+func ReportOperators() []string {
+	var all []string
+	for _, t := range reportTypes {
+		all = append(all, t.operators()...)
+	}
+	return all
+}

@@ -122,6 +122,28 @@ func TestReportNumbers(t *testing.T) {
 	}
 }
 
+// A report may start at what belongs to everybody; what hangs below it is
+// still one hospital's (J01).
+func TestReportOfAGlobalRelation(t *testing.T) {
+	t.Parallel()
+	conn := reportDatabase(t, "call hospital(2, 20, 3);")
+	r, err := query.NewReport(query.EncountersReport(t).Catalog(), query.ReportConfig{Root: "codes", Columns: []query.ReportColumn{{Column: "title"}, {Column: "charges.amount"}, {Column: "observations.value"}}})
+	require.NoError(t, err)
+	q, err := r.Parse([]byte(`{"dimensions": [{"column": "title"}], "measures": [{"fn": "sum", "column": "charges.amount"}, {"fn": "count", "column": "observations.value"}],
+		"filters": [{"has": {"relation": "charges"}}], "sort": [{"item": "sum charges.amount", "order": "desc"}], "limit": 2}`))
+	require.NoError(t, err)
+	result, err := runReport(t, conn, reportTenant(t, "1"), q)
+	require.NoError(t, err)
+	rows, err := conn.Query(context.Background(), `select title, (select sum(amount) from charges c where c.code = k.code and tenant_id = 1), (select count(value) from observations o where o.code = k.code and tenant_id = 1) from codes k order by 2 desc limit 2`)
+	require.NoError(t, err)
+	want, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) ([]any, error) { return row.Values() })
+	require.NoError(t, err)
+	require.Len(t, result.Rows, 2)
+	for i, row := range result.Rows {
+		require.JSONEq(t, reportJSON(t, want[i]), reportJSON(t, row.Values))
+	}
+}
+
 // Opening every group of a report, level by level, finds each row once.
 func TestReportDrillFindsTheRows(t *testing.T) {
 	t.Parallel()
