@@ -1,6 +1,7 @@
 package query
 
 import (
+	"database/sql/driver"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -70,6 +71,13 @@ func sameTenant(v reflect.Value, id tenant.ID) bool {
 	}
 	if v.IsZero() {
 		return true
+	}
+	if valuer, ok := v.Interface().(driver.Valuer); ok {
+		plain, err := valuer.Value()
+		if _, again := plain.(driver.Valuer); err != nil || again {
+			return false
+		}
+		return plain == nil || sameTenant(reflect.ValueOf(plain), id)
 	}
 	switch v.Kind() {
 	case reflect.String:

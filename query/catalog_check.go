@@ -64,6 +64,9 @@ func (s *catalogSpec) catalog() (*Catalog, error) {
 	if len(s.problems) == 0 {
 		s.prepareProver(c)
 	}
+	if len(s.problems) == 0 {
+		s.checkFilters(c)
+	}
 	if len(s.problems) > 0 {
 		return nil, &CatalogError{Problems: s.problems}
 	}

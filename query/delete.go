@@ -64,6 +64,11 @@ func (b DeleteBuilder) Returning(columns ...string) DeleteBuilder {
 	return b.add(part{op: opReturning, names: cloneNames(columns)})
 }
 
+// ReturningExpr gives expressions over the rows back.
+func (b DeleteBuilder) ReturningExpr(exprs ...Expression) DeleteBuilder {
+	return b.add(part{op: opReturning, exprs: cloneExprs(exprs)})
+}
+
 // With names a query for use in Using and conditions. See [SelectBuilder.With].
 func (b DeleteBuilder) With(name string, q Builder) DeleteBuilder {
 	return b.add(part{op: opWith, name: name, query: q})

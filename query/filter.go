@@ -59,6 +59,18 @@ func (s *catalogSpec) catalogFilters(c *Catalog) []filter {
 	return filters
 }
 
+// checkFilters builds a query with each filter on each of its relations, so that a wrong one is found at the start.
+func (s *catalogSpec) checkFilters(c *Catalog) {
+	for i := range c.filters {
+		f := &c.filters[i]
+		for r := range f.relations {
+			if _, err := c.Select("*").From(r.Name).Build(); err != nil {
+				s.problem("", fmt.Sprintf("the filter %q is refused on %s: %v", f.name, r.Name, err))
+			}
+		}
+	}
+}
+
 // of gives the filter's condition for a relation, nil when it is not for it.
 func (f *filter) of(r *relation) *frag {
 	if !f.relations[r] {

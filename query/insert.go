@@ -72,6 +72,11 @@ func (b InsertBuilder) Returning(columns ...string) InsertBuilder {
 	return b.add(part{op: opReturning, names: cloneNames(columns)})
 }
 
+// ReturningExpr gives expressions over the rows back.
+func (b InsertBuilder) ReturningExpr(exprs ...Expression) InsertBuilder {
+	return b.add(part{op: opReturning, exprs: cloneExprs(exprs)})
+}
+
 // With names a query for use in Query. See [SelectBuilder.With].
 func (b InsertBuilder) With(name string, q Builder) InsertBuilder {
 	return b.add(part{op: opWith, name: name, query: q})

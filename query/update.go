@@ -69,6 +69,11 @@ func (b UpdateBuilder) Returning(columns ...string) UpdateBuilder {
 	return b.add(part{op: opReturning, names: cloneNames(columns)})
 }
 
+// ReturningExpr gives expressions over the rows back.
+func (b UpdateBuilder) ReturningExpr(exprs ...Expression) UpdateBuilder {
+	return b.add(part{op: opReturning, exprs: cloneExprs(exprs)})
+}
+
 // With names a query for use in From and conditions. See [SelectBuilder.With].
 func (b UpdateBuilder) With(name string, q Builder) UpdateBuilder {
 	return b.add(part{op: opWith, name: name, query: q})
