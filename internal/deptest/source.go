@@ -10,11 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
-// Files lists the files of the repository at root, by slash-separated paths, without what git ignores (.git, the tools
-// and caches of the Makefile).
+// Files lists the files of the repository at root, by slash-separated paths, without what git ignores: its own, the
+// tools and caches of the Makefile, and what generated tests leave when they fail.
 func Files(root string) ([]string, error) {
 	var files []string
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -26,8 +27,8 @@ func Files(root string) ([]string, error) {
 			return err
 		}
 		if entry.IsDir() {
-			switch rel {
-			case ".git", ".bin", ".cache", "dist":
+			switch {
+			case slices.Contains([]string{".git", ".bin", ".cache", "dist"}, rel), strings.HasSuffix(filepath.ToSlash(rel), "testdata/rapid"):
 				return filepath.SkipDir
 			}
 			return nil
