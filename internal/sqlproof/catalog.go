@@ -49,13 +49,15 @@ type Catalog struct {
 	relations map[string]*Relation // by schema + "." + name; neither may hold a NUL, and lookups join the same way
 	functions map[string]bool
 	types     map[string]bool
+	// tenantTypes are the types of the tenant columns.
+	tenantTypes map[string]bool
 }
 
 // NewCatalog checks and copies the relations. The functions, written name or schema.name, are trusted as harmless: they
 // read and write nothing of another tenant. The types are names of user-defined types, enums or domains that casts may name.
 // The error joins every fault that was found.
 func NewCatalog(relations []Relation, functions []string, types ...string) (*Catalog, error) {
-	c := &Catalog{relations: map[string]*Relation{}, functions: map[string]bool{}, types: map[string]bool{}}
+	c := &Catalog{relations: map[string]*Relation{}, functions: map[string]bool{}, types: map[string]bool{}, tenantTypes: map[string]bool{}}
 	var faults []error
 	for _, r := range relations {
 		if r.Schema == "" {
@@ -72,6 +74,9 @@ func NewCatalog(relations []Relation, functions []string, types ...string) (*Cat
 			continue
 		}
 		c.relations[key] = &r
+		if r.Kind == Tenant {
+			c.tenantTypes[r.Type] = true
+		}
 	}
 	for list, set := range map[*[]string]map[string]bool{&functions: c.functions, &types: c.types} {
 		for _, name := range *list {

@@ -1,0 +1,272 @@
+package sqlproof
+
+import "github.com/sqlc-dev/oliphant/ast"
+
+// conditions binds WHERE or ON and returns the facts that its top-level conjuncts state. Nothing follows from NOT, CASE,
+// COALESCE, IS, ranges, IS DISTINCT, COLLATE, casts of a column, or ANY over an array.
+func (p *prover) conditions(sc *scope, n *ast.Node) []equality {
+	if n == nil || !p.enter(0) {
+		return nil
+	}
+	defer p.leave()
+	switch v := n.GetNode().(type) {
+	case *ast.Node_BoolExpr:
+		switch v.BoolExpr.Boolop {
+		case ast.BoolExprType_AND_EXPR:
+			var facts []equality
+			for _, arg := range v.BoolExpr.Args {
+				facts = append(facts, p.conditions(sc, arg)...)
+			}
+			return facts
+		case ast.BoolExprType_OR_EXPR:
+			return p.either(sc, v.BoolExpr.Args)
+		}
+	case *ast.Node_AExpr:
+		switch {
+		case !isEquals(v.AExpr.Name):
+		case v.AExpr.Kind == ast.A_Expr_Kind_AEXPR_OP && v.AExpr.Lexpr != nil && v.AExpr.Rexpr != nil:
+			p.operator(v.AExpr.Name, v.AExpr.Location)
+			return p.equal(sc, v.AExpr.Lexpr, v.AExpr.Rexpr, v.AExpr.Location)
+		case v.AExpr.Kind == ast.A_Expr_Kind_AEXPR_IN:
+			return p.inList(sc, v.AExpr)
+		}
+	case *ast.Node_SubLink:
+		if v.SubLink.SubLinkType == ast.SubLinkType_ANY_SUBLINK && (len(v.SubLink.OperName) == 0 || isEquals(v.SubLink.OperName)) {
+			p.operator(v.SubLink.OperName, v.SubLink.Location)
+			return p.inQuery(sc, v.SubLink)
+		}
+	}
+	p.walk(sc, n)
+	return nil
+}
+
+// isEquals accepts = and OPERATOR(pg_catalog.=).
+func isEquals(name []*ast.Node) bool {
+	switch len(name) {
+	case 1:
+		return name[0].GetString_().GetSval() == "="
+	case 2:
+		return name[0].GetString_().GetSval() == "pg_catalog" && name[1].GetString_().GetSval() == "="
+	}
+	return false
+}
+
+// equal is the fact of l = r, or of each pair when both are rows of one length.
+func (p *prover) equal(sc *scope, l, r *ast.Node, location int32) []equality {
+	lrow, rrow := l.GetRowExpr(), r.GetRowExpr()
+	if lrow == nil || rrow == nil || len(lrow.Args) != len(rrow.Args) || hasStar(lrow.Args) || hasStar(rrow.Args) {
+		return p.relate(p.operand(sc, l), p.operand(sc, r), location)
+	}
+	var facts []equality
+	for i := range lrow.Args {
+		facts = append(facts, p.relate(p.operand(sc, lrow.Args[i]), p.operand(sc, rrow.Args[i]), location)...)
+	}
+	return facts
+}
+
+func hasStar(list []*ast.Node) bool {
+	for _, n := range list {
+		if ref := n.GetColumnRef(); ref != nil && isStar(ref) {
+			return true
+		}
+		if ind := n.GetAIndirection(); ind != nil && endsInStar(ind) {
+			return true
+		}
+	}
+	return false
+}
+
+// An operand is one side of an equality: a column that may carry the tenant, the tenant parameter, or neither.
+type operand struct {
+	column   *column
+	bare     bool // the tenant parameter without a cast
+	literal  bool
+	location int32
+}
+
+func (p *prover) operand(sc *scope, n *ast.Node) operand {
+	switch v := n.GetNode().(type) {
+	case *ast.Node_ColumnRef:
+		if !isStar(v.ColumnRef) {
+			return operand{column: p.resolve(sc, v.ColumnRef), location: v.ColumnRef.Location}
+		}
+	case *ast.Node_ParamRef:
+		if p.parameter(v.ParamRef) {
+			return operand{column: theTenant, bare: true, location: v.ParamRef.Location}
+		}
+		return operand{literal: true}
+	case *ast.Node_TypeCast:
+		if p.isTenantCast(v.TypeCast) {
+			return operand{column: theTenant, location: v.TypeCast.Location}
+		}
+		p.walk(sc, n)
+		return operand{literal: v.TypeCast.Arg.GetAConst() != nil || v.TypeCast.Arg.GetParamRef() != nil}
+	case *ast.Node_AConst:
+		return operand{literal: true}
+	}
+	p.walk(sc, n)
+	return operand{}
+}
+
+// relate makes a fact of two operands, and takes note of what the tenant parameter stands beside.
+func (p *prover) relate(a, b operand, location int32) []equality {
+	for _, pair := range [2][2]operand{{a, b}, {b, a}} {
+		x, y := pair[0], pair[1]
+		if x.bare {
+			p.tenantBeside(y.column != nil && !y.bare, x.location)
+		}
+		if x.column != nil && y.column == nil {
+			if y.literal {
+				x.column.hint(hintLiteral)
+			} else {
+				x.column.hint(hintExpression)
+			}
+		}
+	}
+	if a.column == nil || b.column == nil || (a.column == theTenant && b.column == theTenant) {
+		return nil
+	}
+	return []equality{{a.column, b.column, location}}
+}
+
+// inList is x IN (a, b, …): what x = a, x = b, … have in common.
+func (p *prover) inList(sc *scope, e *ast.A_Expr) []equality {
+	p.operator(e.Name, e.Location)
+	items := e.Rexpr.GetList().GetItems()
+	if e.Lexpr.GetRowExpr() == nil {
+		// The column is bound once, and every element must be the tenant or a column.
+		l := p.operand(sc, e.Lexpr)
+		arms := make([][]equality, 0, len(items))
+		for _, n := range items {
+			if !p.step(1) {
+				return nil
+			}
+			arms = append(arms, p.relate(l, p.operand(sc, n), e.Location))
+		}
+		return p.common(arms, hintList)
+	}
+	arms := make([][]equality, 0, len(items))
+	for _, n := range items {
+		if !p.step(1 + len(e.Lexpr.GetRowExpr().Args)) {
+			return nil
+		}
+		arms = append(arms, p.equal(sc, e.Lexpr, n, e.Location))
+	}
+	return p.common(arms, hintList)
+}
+
+// inQuery is x IN (SELECT …) and x = ANY (SELECT …): each row that passes equals some row of the sub-select.
+func (p *prover) inQuery(sc *scope, s *ast.SubLink) []equality {
+	left := []*ast.Node{s.Testexpr}
+	if row := s.Testexpr.GetRowExpr(); row != nil {
+		left = row.Args
+	}
+	operands := make([]operand, len(left))
+	star := hasStar(left)
+	for i, n := range left {
+		operands[i] = p.operand(sc, n)
+	}
+	q := p.statement(sc, s.Subselect)
+	if p.refusal != nil {
+		return nil
+	}
+	var facts []equality
+	for i, o := range operands {
+		if star || i >= len(q.outputs) || q.outputs[i].many || q.outputs[i].pinned || len(q.outputs) != len(left) {
+			star = true
+			facts = append(facts, p.relate(o, operand{}, s.Location)...)
+			continue
+		}
+		var c *column
+		if q.outputs[i].exact {
+			c = &column{name: "(sub-select)", source: q.outputs[i]}
+		}
+		facts = append(facts, p.relate(o, operand{column: c, location: s.Location}, s.Location)...)
+	}
+	return facts
+}
+
+// either is OR: what all arms have in common.
+func (p *prover) either(sc *scope, args []*ast.Node) []equality {
+	arms := make([][]equality, 0, len(args))
+	for _, arg := range args {
+		arms = append(arms, p.conditions(sc, arg))
+	}
+	return p.common(arms, hintOptional)
+}
+
+// common intersects sets of equalities: two columns are equal in all arms when each arm's classes hold both.
+func (p *prover) common(arms [][]equality, why hint) []equality {
+	for _, arm := range arms {
+		for _, e := range arm {
+			// Only what the intersection drops keeps the hint: see check.
+			e.a.hint(why)
+			e.b.hint(why)
+		}
+	}
+	if len(arms) == 0 {
+		return nil
+	}
+	acc := partitionOf(arms[0])
+	for _, arm := range arms[1:] {
+		if len(acc.order) == 0 || !p.step(len(acc.order)+len(arm)) {
+			return nil
+		}
+		acc = acc.and(partitionOf(arm))
+	}
+	var facts []equality
+	for _, c := range acc.order {
+		if root := acc.find(c); c != root {
+			facts = append(facts, equality{c, root, -1})
+		}
+	}
+	return facts
+}
+
+// A partition is a small union-find that remembers the order of its columns.
+type partition struct {
+	order []*column
+	up    map[*column]*column
+}
+
+func partitionOf(facts []equality) partition {
+	p := partition{up: make(map[*column]*column, 2*len(facts))}
+	for _, e := range facts {
+		a, b := p.find(e.a), p.find(e.b)
+		if a != b {
+			p.up[b] = a
+		}
+	}
+	return p
+}
+
+func (p *partition) find(c *column) *column {
+	if p.up[c] == nil {
+		p.up[c] = c
+		p.order = append(p.order, c)
+	}
+	for p.up[c] != c {
+		p.up[c] = p.up[p.up[c]]
+		c = p.up[c]
+	}
+	return c
+}
+
+// and is the partition whose classes are the intersections of the classes of both.
+func (p *partition) and(q partition) partition {
+	type pair struct{ a, b *column }
+	roots := map[pair]*column{}
+	next := partition{up: map[*column]*column{}}
+	for _, c := range p.order {
+		if q.up[c] == nil {
+			continue
+		}
+		key := pair{p.find(c), q.find(c)}
+		if roots[key] == nil {
+			roots[key] = c
+		}
+		next.order = append(next.order, c)
+		next.up[c] = roots[key]
+	}
+	return next
+}

@@ -1,0 +1,112 @@
+package sqlproof
+
+import (
+	"strings"
+
+	"github.com/sqlc-dev/oliphant/ast"
+)
+
+// names joins the parts of a qualified name; ok is false when a part is not a string.
+func names(list []*ast.Node) (parts []string, ok bool) {
+	for _, n := range list {
+		s := n.GetString_()
+		if s == nil {
+			return nil, false
+		}
+		parts = append(parts, s.Sval)
+	}
+	return parts, len(parts) > 0
+}
+
+// function refuses what is not known to be harmless.
+func (p *prover) function(list []*ast.Node, location int32) {
+	parts, ok := names(list)
+	if !ok {
+		p.refuse(location, ruleUnknownForm)
+		return
+	}
+	name := strings.Join(parts, ".")
+	switch {
+	case p.catalog.functions[name]:
+		return
+	case len(parts) == 1 && harmlessFunctions[name]:
+		return
+	case len(parts) == 2 && parts[0] == "pg_catalog" && (harmlessFunctions[parts[1]] || syntaxFunctions[parts[1]]):
+		return
+	}
+	p.refuseAt(int(location), ruleFunction, name, "", "")
+}
+
+// syntaxFunctions are what the grammar makes of COLLATION FOR and SYSTEM_USER.
+var syntaxFunctions = map[string]bool{"pg_collation_for": true, "system_user": true}
+
+// operator refuses signs that PostgreSQL does not have, and those of other schemas. An empty name is fine.
+func (p *prover) operator(list []*ast.Node, location int32) {
+	if len(list) == 0 {
+		return
+	}
+	parts, ok := names(list)
+	switch {
+	case !ok || len(parts) > 2:
+		p.refuse(location, ruleUnknownForm)
+	case len(parts) == 2 && parts[0] != "pg_catalog":
+		p.refuse(location, ruleQualifiedOp)
+	case !builtinOperators[parts[len(parts)-1]]:
+		p.refuse(location, ruleUserOperator)
+	}
+}
+
+// qualifiedName accepts a collation without a schema, or of pg_catalog.
+func (p *prover) qualifiedName(list []*ast.Node, location int32) {
+	if parts, ok := names(list); !ok || len(parts) > 2 || (len(parts) == 2 && parts[0] != "pg_catalog") {
+		p.refuse(location, ruleType)
+	}
+}
+
+// typeName refuses types that are not known to be harmless.
+func (p *prover) typeName(t *ast.TypeName) {
+	if t == nil {
+		return
+	}
+	parts, ok := names(t.Names)
+	if !ok || t.Setof || t.PctType || t.TypeOid != 0 {
+		p.refuse(t.Location, ruleType)
+		return
+	}
+	for _, m := range t.Typmods {
+		if m.GetAConst() == nil {
+			p.refuse(t.Location, ruleUnknownForm)
+			return
+		}
+	}
+	name := parts[len(parts)-1]
+	builtin := len(parts) == 1 || (len(parts) == 2 && parts[0] == "pg_catalog")
+	switch {
+	case builtin && harmlessTypes[name], p.catalog.types[strings.Join(parts, ".")]:
+	case builtin && strings.HasPrefix(name, "reg"):
+		p.refuseAt(int(t.Location), ruleRegType, strings.Join(parts, "."), "", "")
+	default:
+		p.refuseAt(int(t.Location), ruleType, strings.Join(parts, "."), "", "")
+	}
+}
+
+// declaredType is uuid, text or bigint for the plain type of that name, and "" for any other.
+func declaredType(t *ast.TypeName) string {
+	parts, ok := names(t.GetNames())
+	if !ok || t.Setof || t.PctType || len(t.Typmods) > 0 || len(t.ArrayBounds) > 0 {
+		return ""
+	}
+	if len(parts) == 2 && parts[0] == "pg_catalog" {
+		parts = parts[1:]
+	}
+	if len(parts) != 1 {
+		return ""
+	}
+	switch parts[0] {
+	case "int8":
+		return "bigint"
+	case "uuid", "text":
+		return parts[0]
+	}
+	return ""
+}
