@@ -146,6 +146,9 @@ func TestAnIssuerOutOfReach(t *testing.T) {
 	clock.advance(10 * time.Second)
 	require.NoError(t, v.Ready(t.Context()))
 	requireAccepted(t, v, edToken(forAMonth()))
+	clock.advance(time.Minute)
+	require.NoError(t, v.Ready(t.Context()))
+	require.EqualValues(t, 2, server.fetches.Load(), "a probe fetches nothing while there are keys")
 
 	server.fails() // the keys at hand are used on …
 	clock.advance(23 * time.Hour)
@@ -172,8 +175,8 @@ func TestBadKeyServers(t *testing.T) {
 		},
 		"cut off": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"more than 1 MiB": func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = w.Write([]byte(strings.Repeat(" ", 1<<20)))
 			_, _ = w.Write(keySet(jwkOf("ed", edKey())))
+			_, _ = w.Write([]byte(strings.Repeat(" ", 1<<20))) // what fits is a whole key set all the same
 		},
 		"more than 256 keys": func(w http.ResponseWriter, _ *http.Request) {
 			keys := make([]claims, 257)
@@ -277,6 +280,34 @@ func TestCloseEndsAFetch(t *testing.T) {
 	requireRefused(t, v, edToken(good().with("exp", now.Add(2*time.Hour).Unix())), tenantjwt.ReasonClosed)
 	require.NoError(t, v.Close(), "twice does no harm")
 	require.EqualValues(t, 1, server.fetches.Load())
+}
+
+// slowToEnd is a transport that needs some time after its request was cancelled.
+type slowToEnd struct {
+	arrived chan struct{}
+	ended   atomic.Bool
+}
+
+func (s *slowToEnd) RoundTrip(r *http.Request) (*http.Response, error) {
+	close(s.arrived)
+	<-r.Context().Done()
+	time.Sleep(20 * time.Millisecond)
+	s.ended.Store(true)
+	return nil, r.Context().Err()
+}
+
+func TestCloseWaitsForTheFetch(t *testing.T) {
+	t.Parallel()
+	transport := &slowToEnd{arrived: make(chan struct{})}
+	c := config()
+	c.Keys, c.JWKSURL, c.Client = nil, "https://login.example.org/jwks", &http.Client{Transport: transport}
+	v := newVerifier(t, c)
+	result := make(chan error)
+	go func() { result <- v.Ready(t.Context()) }()
+	<-transport.arrived
+	require.NoError(t, v.Close())
+	require.True(t, transport.ended.Load(), "nothing of it runs on")
+	require.Error(t, <-result)
 }
 
 // A clock that was set back must not keep old keys for ever.
