@@ -59,12 +59,12 @@ func (s *catalogSpec) prepareProver(c *Catalog) {
 
 // prove gives the proof of a text; a text that was proved before costs one look-up. The text must not hold user's values.
 // Errors are *Refusal.
-func (c *Catalog) prove(text []byte, tenantIndex int) (*proof, error) {
+func (c *Catalog) prove(text []byte, tenantIndex int, options ...sqlproof.Option) (*proof, error) {
 	if p, ok := c.proofs.getBytes(text); ok && p.bindsAt(tenantIndex) {
 		return p, nil
 	}
 	sql := string(text)
-	proved, err := sqlproof.Prove(sql, c.prover, tenantIndex, sqlproof.AllowMerge)
+	proved, err := sqlproof.Prove(sql, c.prover, tenantIndex, options...)
 	if err != nil {
 		return nil, refusalOf(err)
 	}
@@ -110,6 +110,10 @@ func refusalOf(err error) error {
 		return ruleMisuse.refuse("", "the statement can't be proved")
 	}
 	out := &Refusal{Rule: r.Rule, Relation: r.Relation, Line: r.Line, Column: r.Column, Why: r.Why, Write: r.Write, What: "the statement is not proved"}
+	if strings.HasPrefix(r.Rule, "SEP-T") {
+		out.What = "is not bound to the tenant"
+		return out
+	}
 	for _, rule := range sqlproof.Rules() {
 		if rule.ID == r.Rule {
 			out.What = rule.Title

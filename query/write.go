@@ -3,6 +3,8 @@ package query
 import (
 	"strconv"
 	"sync"
+
+	"github.com/septum-go/septum/internal/sqlproof"
 )
 
 // writer turns a builder into text. It is the only code that writes SQL: identifiers in quotes, values as parameters,
@@ -64,7 +66,7 @@ func buildDropping(c *Catalog, b Builder, drop int) (*Statement, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
-	proof, err := c.prove(w.buf, w.tenantIndex())
+	proof, err := c.prove(w.buf, w.tenantIndex(), sqlproof.AllowMerge)
 	if err != nil {
 		return nil, err
 	}

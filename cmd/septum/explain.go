@@ -25,11 +25,11 @@ func explain(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	for _, s := range in.statements {
 		fmt.Fprintf(stdout, "%s:%d:%d %s\n", s.file, s.line, s.col, s.name)
-		proved, err := prove(in.catalog, s)
+		proof, err := prove(in.catalog, s)
 		var refusal *query.Refusal
 		switch {
 		case err == nil:
-			fmt.Fprintf(stdout, "%s\n\n", proved.Explain())
+			fmt.Fprintf(stdout, "%s\n\n", proof)
 		case errors.As(err, &refusal):
 			code = exitFindings
 			fmt.Fprintf(stdout, "%v\n\n", refusal)

@@ -112,17 +112,12 @@ func sqlcName(sql string) string {
 	return ""
 }
 
-// prove compiles one statement. Positions of a refusal are those of the file.
-func prove(c *query.Catalog, s statement) (*query.Statement, error) {
-	sql := plain(s.text)
-	compile := query.Static
-	if positional(sql) {
-		compile = func(c *query.Catalog, sql string) (*query.Statement, error) { return query.Positional(c, sql) }
-	}
-	proved, err := compile(c, sql)
+// prove shows the proof of one statement, or gives its *query.Refusal, whose position is that of the file.
+func prove(c *query.Catalog, s statement) (string, error) {
+	proof, err := explainText(c, plain(s.text))
 	var refusal *query.Refusal
 	if !errors.As(err, &refusal) {
-		return proved, err
+		return proof, err
 	}
 	moved := *refusal
 	if moved.Line == 1 {
@@ -133,7 +128,19 @@ func prove(c *query.Catalog, s statement) (*query.Statement, error) {
 	} else {
 		moved.Line, moved.Column = s.line, s.col
 	}
-	return nil, &moved
+	return "", &moved
+}
+
+// explainText proves a statement with $1, $2 … as it is, and one with @names as query.Static does.
+func explainText(c *query.Catalog, sql string) (string, error) {
+	if positional(sql) {
+		return query.Explain(c, sql)
+	}
+	proved, err := query.Static(c, sql)
+	if err != nil {
+		return "", err
+	}
+	return proved.Explain(), nil
 }
 
 // positional reports whether the statement's parameters are $1, $2 … and not @names.
