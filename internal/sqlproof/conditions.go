@@ -9,6 +9,9 @@ func (p *prover) conditions(sc *scope, n *ast.Node) []equality {
 		return nil
 	}
 	defer p.leave()
+	outside := p.inCondition
+	p.inCondition = hintExpression
+	defer func() { p.inCondition = outside }()
 	switch v := n.GetNode().(type) {
 	case *ast.Node_BoolExpr:
 		switch v.BoolExpr.Boolop {
@@ -119,7 +122,7 @@ func (p *prover) relate(a, b operand, location int32) []equality {
 			if y.literal {
 				x.column.hint(hintLiteral)
 			} else {
-				x.column.hint(hintExpression)
+				x.column.hint(p.inCondition)
 			}
 		}
 	}

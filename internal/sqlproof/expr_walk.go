@@ -20,7 +20,7 @@ func (p *prover) walk(sc *scope, n *ast.Node) {
 	switch v := n.Node.(type) {
 	case *ast.Node_ColumnRef:
 		if c := p.resolve(sc, v.ColumnRef); c != nil {
-			c.hint(hintExpression)
+			c.hint(p.inCondition)
 		}
 	case *ast.Node_ParamRef:
 		if p.parameter(v.ParamRef) {
@@ -30,7 +30,7 @@ func (p *prover) walk(sc *scope, n *ast.Node) {
 	case *ast.Node_AExpr:
 		p.walkOperator(sc, v.AExpr)
 	case *ast.Node_BoolExpr:
-		p.walkList(sc, v.BoolExpr.Args)
+		p.optional(func() { p.walkList(sc, v.BoolExpr.Args) })
 	case *ast.Node_TypeCast:
 		p.walkCast(sc, v.TypeCast)
 	case *ast.Node_FuncCall:
@@ -54,9 +54,11 @@ func (p *prover) walk(sc *scope, n *ast.Node) {
 	case *ast.Node_List:
 		p.walkList(sc, v.List.Items)
 	case *ast.Node_CaseExpr:
-		p.walk(sc, v.CaseExpr.Arg)
-		p.walkList(sc, v.CaseExpr.Args)
-		p.walk(sc, v.CaseExpr.Defresult)
+		p.optional(func() {
+			p.walk(sc, v.CaseExpr.Arg)
+			p.walkList(sc, v.CaseExpr.Args)
+			p.walk(sc, v.CaseExpr.Defresult)
+		})
 	case *ast.Node_CaseWhen:
 		p.walkAll(sc, v.CaseWhen.Expr, v.CaseWhen.Result)
 	case *ast.Node_CoalesceExpr:
@@ -64,9 +66,9 @@ func (p *prover) walk(sc *scope, n *ast.Node) {
 	case *ast.Node_MinMaxExpr:
 		p.walkList(sc, v.MinMaxExpr.Args)
 	case *ast.Node_NullTest:
-		p.walk(sc, v.NullTest.Arg)
+		p.optional(func() { p.walk(sc, v.NullTest.Arg) })
 	case *ast.Node_BooleanTest:
-		p.walk(sc, v.BooleanTest.Arg)
+		p.optional(func() { p.walk(sc, v.BooleanTest.Arg) })
 	case *ast.Node_GroupingFunc:
 		p.walkList(sc, v.GroupingFunc.Args)
 	case *ast.Node_GroupingSet:
@@ -93,6 +95,16 @@ func (p *prover) walk(sc *scope, n *ast.Node) {
 	default:
 		p.walkData(sc, n)
 	}
+}
+
+// optional walks a part whose truth the statement does not require.
+func (p *prover) optional(walk func()) {
+	outside := p.inCondition
+	if outside != 0 {
+		p.inCondition = hintOptional
+	}
+	walk()
+	p.inCondition = outside
 }
 
 func (p *prover) walkOperator(sc *scope, e *ast.A_Expr) {

@@ -50,13 +50,13 @@ func (p *prover) fromItem(sc *scope, n *ast.Node, left, blocked []*from) *from {
 		p.walkAll(lateral, t.Docexpr, t.Rowexpr)
 		p.walkList(lateral, t.Namespaces)
 		p.walkList(lateral, t.Columns)
-		it := &item{location: t.Location, open: true}
+		it := &item{location: t.Location, open: true, name: "xmltable", alias: "xmltable"}
 		p.alias(it, t.Alias)
 		return p.newItem(sc.level, it)
 	case *ast.Node_JsonTable:
 		t := n.JsonTable
 		p.jsonTable(lateral, t)
-		it := &item{location: t.Location, open: true}
+		it := &item{location: t.Location, open: true, name: "json_table", alias: "json_table"}
 		p.alias(it, t.Alias)
 		return p.newItem(sc.level, it)
 	case *ast.Node_JoinExpr:

@@ -21,7 +21,7 @@ const functionList = `
 
 	-- numbers
 	abs acos acosd acosh asin asind asinh atan atan2 atan2d atand atanh cbrt ceil ceiling cos cosd cosh cot cotd
-	degrees div erf erfc exp factorial floor gamma gcd lcm lgamma ln log log10 min_scale mod pi pow power radians
+	cash_words degrees div erf erfc exp factorial floor gamma gcd lcm lgamma ln log log10 min_scale mod pi pow power radians
 	random random_normal round scale sign sin sind sinh sqrt tan tand tanh to_bin to_hex to_oct trim_scale trunc
 	width_bucket
 
@@ -66,12 +66,16 @@ const functionList = `
 	tsvector_to_array websearch_to_tsquery
 
 	-- ranges
-	daterange datemultirange int4multirange int4range int8multirange int8range isempty lower_inc lower_inf
-	multirange nummultirange numrange range_merge tsmultirange tsrange tstzmultirange tstzrange upper_inc upper_inf
+	daterange datemultirange elem_contained_by_multirange elem_contained_by_range int4multirange int4range
+	int8multirange int8range isempty lower_inc lower_inf multirange multirange_contained_by_multirange
+	multirange_contained_by_range multirange_contains_elem multirange_contains_multirange multirange_contains_range
+	multirange_overlaps_multirange multirange_overlaps_range nummultirange numrange range_adjacent
+	range_contained_by range_contained_by_multirange range_contains range_contains_elem range_contains_multirange
+	range_intersect range_merge range_minus range_overlaps range_overlaps_multirange range_union tsmultirange tsrange tstzmultirange tstzrange upper_inc upper_inf
 
 	-- geometry
 	area bound_box box center circle diagonal diameter height isclosed ishorizontal isopen isparallel isperp
-	isvertical line lseg npoints path pclose point polygon popen radius slope width
+	isvertical line lseg npoints path pclose point poly_center polygon popen radius slope width
 
 	-- networks
 	abbrev broadcast family host hostmask inet_merge inet_same_family macaddr8_set7bit masklen netmask network
@@ -82,11 +86,11 @@ const functionList = `
 	xpath_exists
 
 	-- casts written as calls
-	bool bpchar cidr date float4 float8 int2 int4 int8 interval macaddr macaddr8 money name numeric text time
+	bool bpchar cidr date float4 float8 inet int2 int4 int8 interval macaddr macaddr8 money name numeric text time
 	timestamp timestamptz timetz varchar
 
 	-- about a value itself
-	pg_column_size pg_size_pretty pg_typeof
+	pg_column_compression pg_column_size pg_size_pretty pg_typeof
 `
 
 var harmlessFunctions = words(functionList)

@@ -85,6 +85,8 @@ type prover struct {
 	lints   []Lint
 	rank    int
 
+	inCondition hint // what it hints at when a column stands here: 0 outside of conditions
+
 	params     int32
 	usesTenant bool
 	typed      bool // a use of the tenant parameter has given it its own type

@@ -82,7 +82,9 @@ func (p *prover) typeName(t *ast.TypeName) {
 	name := parts[len(parts)-1]
 	builtin := len(parts) == 1 || (len(parts) == 2 && parts[0] == "pg_catalog")
 	switch {
-	case builtin && harmlessTypes[name], p.catalog.types[strings.Join(parts, ".")]:
+	case builtin && harmlessTypes[strings.TrimPrefix(name, "_")], p.catalog.types[strings.Join(parts, ".")]:
+	case len(parts) <= 2 && p.catalog.relation(strings.Join(parts[:len(parts)-1], ""), name) != nil:
+		// The row type of a declared relation.
 	case builtin && strings.HasPrefix(name, "reg"):
 		p.refuseAt(int(t.Location), ruleRegType, strings.Join(parts, "."), "", "")
 	default:

@@ -11,6 +11,9 @@ func (p *prover) statement(sc *scope, n *ast.Node) *query {
 		return &query{}
 	}
 	defer p.leave()
+	outside := p.inCondition
+	p.inCondition = 0
+	defer func() { p.inCondition = outside }()
 	q := &query{}
 	switch n := n.GetNode().(type) {
 	case *ast.Node_SelectStmt:
