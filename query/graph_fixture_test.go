@@ -143,9 +143,14 @@ func graphSeed(tenants []graphData) string {
 
 func bindTenant(t testing.TB, id string) tenant.Context {
 	t.Helper()
+	return bindContext(t, context.Background(), id)
+}
+
+func bindContext(t testing.TB, ctx context.Context, id string) tenant.Context {
+	t.Helper()
 	parsed, err := tenant.ParseID(id)
 	require.NoError(t, err)
-	tc, err := tenant.Bind(context.Background(), tenant.Principal{Tenant: parsed, Subject: "test"})
+	tc, err := tenant.Bind(ctx, tenant.Principal{Tenant: parsed, Subject: "test"})
 	require.NoError(t, err)
 	return tc
 }
