@@ -158,21 +158,26 @@ func positional(sql string) bool {
 }
 
 // sqlc's macros (https://docs.sqlc.dev/en/stable/reference/macros.html), which are no functions of the server.
-var (
-	sqlcArgument = regexp.MustCompile(`\bsqlc\.(?:arg|narg|slice)\(\s*'?(\w+)'?\s*\)`)
-	sqlcEmbed    = regexp.MustCompile(`\bsqlc\.embed\(\s*(\w+)\s*\)`)
-)
+var sqlcMacro = regexp.MustCompile(`^sqlc\.(arg|narg|slice|embed)\(\s*'?(\w+)'?\s*\)`)
 
 // plain writes sqlc's macros as the arguments and columns that they stand for, padded to their length, so that
-// positions stay. Text of no macro is left alone, and what the prover then does not know it refuses.
+// positions stay. Strings and comments are left alone, and what the prover then does not know it refuses.
 func plain(sql string) string {
-	replace := func(re *regexp.Regexp, prefix, suffix string) {
-		sql = re.ReplaceAllStringFunc(sql, func(macro string) string {
-			text := prefix + re.FindStringSubmatch(macro)[1] + suffix
-			return text + strings.Repeat(" ", len(macro)-len(text))
-		})
+	tokens, err := sqltext.Scan(sql)
+	if err != nil {
+		return sql
 	}
-	replace(sqlcArgument, "@", "")
-	replace(sqlcEmbed, "", ".*")
-	return sql
+	out := []byte(sql)
+	for _, token := range tokens {
+		m := sqlcMacro.FindStringSubmatch(sql[token.Start:])
+		if token.Kind != sqltext.Ident || m == nil {
+			continue
+		}
+		text := "@" + m[2]
+		if m[1] == "embed" {
+			text = m[2] + ".*"
+		}
+		copy(out[token.Start:], text+strings.Repeat(" ", len(m[0])-len(text)))
+	}
+	return string(out)
 }
