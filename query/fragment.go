@@ -13,6 +13,7 @@ import (
 type fragment struct {
 	segments []segment
 	columns  [][]string
+	values   int // placeholders
 	err      *Refusal
 }
 
@@ -58,22 +59,11 @@ func (c *Catalog) fragment(text string, args []any, qualify bool) *fragment {
 			c.texts.put(strings.Clone(key), f)
 		}
 	}
-	if f.err == nil {
-		if n := f.count(slotValue); n != len(args) {
-			return &fragment{err: rulePlaceholders.refuse("", "an expression has "+plural(n, "placeholder")+" and "+plural(len(args), "argument"))}
-		}
+	// A jsonb operator that was not doubled is no expression either, and this is the better hint.
+	if f.values != len(args) && (f.err == nil || f.err.Rule == ruleExpression.ID && f.values > 0) {
+		return &fragment{err: rulePlaceholders.refuse("", "an expression has "+plural(f.values, "placeholder")+" and "+plural(len(args), "argument"))}
 	}
 	return f
-}
-
-func (f *fragment) count(slot slotKind) int {
-	n := 0
-	for i := range f.segments {
-		if f.segments[i].slot == slot {
-			n++
-		}
-	}
-	return n
 }
 
 // shapeOf marks the arguments that are sub-selects; it is "" when there are none.
@@ -115,6 +105,7 @@ func parseFragment(text, shape string, qualify bool) *fragment {
 		}
 	}
 	cut.end()
+	f.values = cut.values
 	expr, err := sqlproof.ParseExpr(cut.parse.String())
 	if err != nil {
 		f.err = expressionRefusal(err)

@@ -32,7 +32,11 @@ func (r *Refusal) Error() string {
 	if r.Relation != "" {
 		b.WriteByte('"')
 		b.WriteString(r.Relation)
-		b.WriteString(`" `)
+		b.WriteByte('"')
+		if !isVerb(r.What) {
+			b.WriteByte(':')
+		}
+		b.WriteByte(' ')
 	}
 	b.WriteString(r.What)
 	if r.Line > 0 {
@@ -51,6 +55,16 @@ func (r *Refusal) Error() string {
 		b.WriteString(r.Write)
 	}
 	return b.String()
+}
+
+// isVerb tells "is not bound to the tenant" from "a function that is not known to be harmless".
+func isVerb(what string) bool {
+	word, _, _ := strings.Cut(what, " ")
+	switch word {
+	case "is", "has", "gets", "names", "would":
+		return true
+	}
+	return false
 }
 
 // Unwrap gives ErrRefused.

@@ -96,6 +96,8 @@ func (w *writer) checkReference(parts []string, alias string) {
 	switch {
 	case len(parts) == 1 && alias != "":
 		w.checkColumn(alias, parts[0])
+	case alias != "":
+		w.fail(ruleIdentifier.refuse(shorten(parts[0]), "is named in a filter; a filter's columns are written without a relation"))
 	case len(parts) == 1:
 		if w.isAlias(parts[0]) {
 			return // a whole row: to_jsonb(p)
