@@ -123,7 +123,8 @@ func (p *posture) settings() error {
 	rows, err := p.conn.Query(p.ctx, `select coalesce(r.rolname, 'every role') || ' in ' || coalesce(d.datname, 'every database')
 		from pg_db_role_setting s left join pg_roles r on r.oid = s.setrole left join pg_database d on d.oid = s.setdatabase,
 			unnest(s.setconfig) as c
-		where lower(split_part(c, '=', 1)) = $1`, Setting)
+		where lower(split_part(c, '=', 1)) = $1 and coalesce(r.rolname, session_user) = session_user
+			and coalesce(d.datname, current_database()) = current_database()`, Setting)
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ type shape struct{ id, sql string }
 func shapeOf(stmt *query.Statement) shape { return shape{stmt.ID(), stmt.SQL()} }
 
 // serverName is the shape's name among the connection's prepared statements.
-func (s shape) serverName() string { return "septum_" + s.id }
+func (s shape) serverName() string { return s.id }
 
 // lookup gives the prepared form of a shape, nil when there is none. Equal ids with different texts never meet.
 func (s *session) lookup(sh shape) *pgconn.StatementDescription {
