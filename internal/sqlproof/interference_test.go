@@ -1,0 +1,108 @@
+package sqlproof
+
+import (
+	"context"
+	"os"
+	"regexp"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// mutantsEnv sets how many mutants are proved; make fuzz goes to millions with it.
+const mutantsEnv = "SEPTUM_MUTANTS"
+
+// Non-interference, the property itself: whatever is accepted gives the same in two databases that agree only on tenant 1,
+// and leaves other tenants' rows alone.
+func TestMutantsDoNotInterfere(t *testing.T) {
+	t.Parallel()
+	total := 200_000
+	if s := os.Getenv(mutantsEnv); s != "" {
+		n, err := strconv.Atoi(s)
+		require.NoError(t, err)
+		total = n
+	}
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("SEPTUM_SEED"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		require.NoError(t, err)
+		seed = n
+	}
+	t.Logf("seed %d", seed)
+	const workers = 2
+	var seeds []string
+	for _, file := range corpusFiles {
+		for _, tc := range readCorpus(t, file) {
+			seeds = append(seeds, tc.sql)
+		}
+	}
+	catalogs := []*Catalog{corpusCatalog(t), closedCatalog(t)}
+	var mu sync.Mutex
+	var sum tally
+	seen := map[string]bool{}
+	var wg sync.WaitGroup
+	for worker := range workers {
+		w := newWorlds(t)
+		m := newMutator(seed+uint64(worker), seeds)
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			var own tally
+			for own.proved < total/workers {
+				sql := m.next()
+				if sql == "" || len(sql) > 4000 {
+					continue
+				}
+				proof, err := Prove(sql, catalogs[own.proved%2], 1, AllowMerge)
+				own.proved++
+				if err != nil {
+					continue
+				}
+				own.accepted++
+				mu.Lock()
+				known := seen[sql]
+				seen[sql] = true
+				mu.Unlock()
+				if known || volatile.MatchString(sql) {
+					continue
+				}
+				how, ran := w.differ(context.Background(), sql, writing.MatchString(sql))
+				if ran {
+					own.ran++
+				}
+				if how != "" {
+					own.interfered++
+					if own.interfered < 5 {
+						t.Errorf("interferes: %s\n%s\n%s", sql, proof, how)
+					}
+				}
+			}
+			mu.Lock()
+			sum.add(own)
+			mu.Unlock()
+		}()
+	}
+	wg.Wait()
+	t.Logf("mutants: proved %d, accepted %d, executed %d, interfered %d", sum.proved, sum.accepted, sum.ran, sum.interfered)
+	require.Zero(t, sum.interfered)
+	if total >= 200_000 {
+		require.Greater(t, sum.ran, total/200, "too few mutants ran to say anything")
+	}
+}
+
+type tally struct{ proved, accepted, ran, interfered int }
+
+func (a *tally) add(b tally) {
+	a.proved += b.proved
+	a.accepted += b.accepted
+	a.ran += b.ran
+	a.interfered += b.interfered
+}
+
+var (
+	volatile = regexp.MustCompile(`(?i)random|uuid|now\(|clock|timeofday|current_|localtime|statement_timestamp|transaction_timestamp|SKIP LOCKED`)
+	writing  = regexp.MustCompile(`(?i)\b(insert|update|delete|merge)\b`)
+)

@@ -1,0 +1,217 @@
+package sqlproof
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"github.com/septum-go/septum/internal/pgtest"
+)
+
+//go:embed testdata/schema.sql
+var schemaSQL string
+
+//go:embed testdata/world.sql
+var worldSQL string
+
+// worlds are two databases that agree on tenant 1 and on nothing else.
+type worlds struct {
+	conns  [2]*pgconn.PgConn
+	before [2]string // fingerprints of other tenants' rows
+}
+
+// newWorlds gives a test connections of its own to the two databases of this process.
+func newWorlds(t testing.TB) *worlds {
+	t.Helper()
+	ctx := context.Background()
+	urls, err := worldURLs()
+	require.NoError(t, err)
+	w := &worlds{}
+	for i, url := range urls {
+		conn, err := pgconn.Connect(ctx, url)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close(ctx) })
+		w.conns[i] = conn
+		// Plans must not follow from how many rows other tenants have: the order of rows without ORDER BY does.
+		w.exec(t, i, "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_hashagg = off; SET enable_indexscan = off;"+
+			" SET enable_bitmapscan = off; SET enable_indexonlyscan = off; SET max_parallel_workers_per_gather = 0; SET jit = off;"+
+			" SET statement_timeout = '2s'; SET geqo = off; SET join_collapse_limit = 1; SET from_collapse_limit = 1")
+		w.before[i], _ = w.fingerprint(ctx, i)
+	}
+	require.NotEqual(t, w.before[0], w.before[1])
+	return w
+}
+
+// The databases are cloned from templates that the server makes once for each key; they go with the server.
+var worldURLs = sync.OnceValues(func() ([2]string, error) {
+	var urls [2]string
+	ctx := context.Background()
+	server, err := pgtest.Shared()
+	if err != nil {
+		return urls, err
+	}
+	for i := range urls {
+		script := schemaSQL + strings.ReplaceAll(worldSQL, "$world", strconv.Itoa(i))
+		d, err := server.Database(ctx, pgtest.Template{Key: script, Prepare: func(ctx context.Context, d *pgtest.Database) error {
+			conn, err := pgconn.Connect(ctx, d.OwnerURL)
+			if err != nil {
+				return err
+			}
+			_, err = conn.Exec(ctx, "ALTER DATABASE "+d.Name+" SET timezone = 'UTC';"+script).ReadAll()
+			return errorsJoin(err, conn.Close(ctx))
+		}})
+		if err != nil {
+			return urls, err
+		}
+		urls[i] = d.OwnerURL
+	}
+	return urls, nil
+})
+
+func errorsJoin(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+func (w *worlds) exec(t testing.TB, i int, sql string) {
+	t.Helper()
+	_, err := w.conns[i].Exec(context.Background(), sql).ReadAll()
+	require.NoError(t, err, sql)
+}
+
+// An outcome is what a statement gave in one world.
+type outcome struct {
+	code   string   // SQLSTATE of an error
+	err    error    // the error
+	rows   []string // sorted
+	tag    string
+	others string // rows of other tenants afterwards, when the statement writes
+	own    string // rows of the tenant afterwards
+}
+
+// run executes a statement as tenant 1 in one world, inside a transaction that is rolled back.
+func (w *worlds) run(ctx context.Context, i int, sql string, writes bool) (o outcome) {
+	conn := w.conns[i]
+	if _, err := conn.Exec(ctx, "BEGIN").ReadAll(); err != nil {
+		return outcome{err: err, code: sqlState(err)}
+	}
+	defer func() { _, _ = conn.Exec(ctx, "ROLLBACK").ReadAll() }()
+	sd, err := conn.Prepare(ctx, "", sql, nil)
+	if err != nil {
+		return outcome{err: err, code: sqlState(err)}
+	}
+	values := make([][]byte, len(sd.ParamOIDs))
+	for n, oid := range sd.ParamOIDs {
+		values[n] = []byte(paramText(oid, n))
+	}
+	result := conn.ExecPrepared(ctx, "", values, nil, nil).Read()
+	o.err, o.code, o.tag = result.Err, sqlState(result.Err), result.CommandTag.String()
+	for _, row := range result.Rows {
+		var b strings.Builder
+		for _, v := range row {
+			if v == nil {
+				b.WriteString("\x00|")
+			} else {
+				b.Write(v)
+				b.WriteByte('|')
+			}
+		}
+		o.rows = append(o.rows, b.String())
+	}
+	sort.Strings(o.rows)
+	if writes && result.Err == nil {
+		o.others, o.own = w.fingerprint(ctx, i)
+	}
+	return o
+}
+
+const fingerprintSQL = `SELECT
+	(SELECT md5(string_agg(x::text, ',' ORDER BY x::text)) FROM (SELECT 'p' || p::text FROM patients p WHERE tenant_id IS DISTINCT FROM 1
+		UNION ALL SELECT 'v' || v::text FROM visits v WHERE tenant_id IS DISTINCT FROM 1 UNION ALL SELECT 'i' || i::text FROM invoices i WHERE tenant_id IS DISTINCT FROM 1
+		UNION ALL SELECT 't' || t::text FROM tenants t WHERE id IS DISTINCT FROM 1 UNION ALL SELECT 'c' || c::text FROM icd10_codes c) x),
+	(SELECT md5(string_agg(x::text, ',' ORDER BY x::text)) FROM (SELECT 'p' || p::text FROM patients p WHERE tenant_id = 1
+		UNION ALL SELECT 'v' || v::text FROM visits v WHERE tenant_id = 1 UNION ALL SELECT 'i' || i::text FROM invoices i WHERE tenant_id = 1
+		UNION ALL SELECT 't' || t::text FROM tenants t WHERE id = 1) x)`
+
+func (w *worlds) fingerprint(ctx context.Context, i int) (others, own string) {
+	r := w.conns[i].ExecParams(ctx, fingerprintSQL, nil, nil, nil, nil).Read()
+	if r.Err != nil || len(r.Rows) != 1 {
+		return fmt.Sprint(r.Err), ""
+	}
+	return string(r.Rows[0][0]), string(r.Rows[0][1])
+}
+
+// differ runs a statement in both worlds and says how they differ, "" when they do not. ran is false when PostgreSQL
+// refused the statement itself.
+func (w *worlds) differ(ctx context.Context, sql string, writes bool) (how string, ran bool) {
+	a, b := w.run(ctx, 0, sql, writes), w.run(ctx, 1, sql, writes)
+	switch {
+	case a.err != nil || b.err != nil:
+		if a.code == b.code {
+			return "", false
+		}
+		// Errors of evaluation (class 22), which other tenants' values can raise before the predicate drops them, and
+		// time-outs are beyond what a text can show.
+		for _, code := range []string{a.code, b.code} {
+			if strings.HasPrefix(code, "22") || code == "57014" || code == "53200" || code == "54001" {
+				return "", false
+			}
+		}
+		return fmt.Sprintf("errors %v and %v", a.err, b.err), true
+	case strings.Join(a.rows, "\n") != strings.Join(b.rows, "\n"):
+		return fmt.Sprintf("rows\n%s\nand\n%s", strings.Join(a.rows, "\n"), strings.Join(b.rows, "\n")), true
+	case a.tag != b.tag:
+		return "tags " + a.tag + " and " + b.tag, true
+	case writes && a.own != b.own:
+		return "the tenant's own rows afterwards", true
+	case writes && (a.others != w.before[0] || b.others != w.before[1]):
+		return "other tenants' rows were changed", true
+	}
+	return "", true
+}
+
+func sqlState(err error) string {
+	if err == nil {
+		return ""
+	}
+	if e, ok := err.(*pgconn.PgError); ok { //nolint:errorlint // pgconn returns it bare here
+		return e.Code
+	}
+	return "?"
+}
+
+// paramText is a value for a parameter of a type. The tenant is 1, and no other value is a tenant's id by chance only.
+func paramText(oid uint32, n int) string {
+	switch oid {
+	case 16:
+		return "t"
+	case 1700, 700, 701, 20, 21, 23, 26:
+		return strconv.Itoa(1 + n)
+	case 1082, 1114, 1184:
+		return "2024-01-0" + strconv.Itoa(1+n%9)
+	case 1186:
+		return "1 day"
+	case 3802, 114:
+		return `{"a": 1}`
+	case 2950:
+		return "00000000-0000-0000-0000-00000000000" + strconv.Itoa(1+n%9)
+	case 1016, 1007, 1231:
+		return "{1,2,3}"
+	case 1009, 1015:
+		return "{a,b}"
+	}
+	if n == 0 {
+		return "1"
+	}
+	return "a"
+}
