@@ -128,7 +128,7 @@ func (op Operator) Close() error {
 }
 
 func (m Mandate) check() error {
-	hint := ""
+	var hint string
 	switch {
 	case strings.TrimSpace(m.Actor) == "":
 		hint = "name the actor"

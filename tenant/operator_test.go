@@ -245,7 +245,7 @@ func TestTheEndIsReportedWithALivingContext(t *testing.T) {
 	t.Parallel()
 	type key struct{}
 	m := mandate(nil)
-	var atEnd error = errors.New("not reported")
+	atEnd := errors.New("not reported")
 	var value any
 	m.Observer = func(ctx context.Context, event tenant.OperatorEvent) error {
 		if event.Action == "end" {

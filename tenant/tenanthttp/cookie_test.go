@@ -84,4 +84,3 @@ func TestTheCookieIsProtectedAgainstForgery(t *testing.T) {
 		require.Equal(t, test.status, recorder.Code, name)
 	}
 }
-

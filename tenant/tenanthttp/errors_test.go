@@ -161,7 +161,7 @@ func TestStatusAndWriteErrorMayBeReplaced(t *testing.T) {
 			_, _ = fmt.Fprintf(w, `{"status":%d,"path":%q,"known":%t}`, status, r.URL.Path, errors.Is(err, teapot))
 		},
 	})
-	fails := error(teapot)
+	fails := teapot
 	server := serve(t, tenanthttp.Handler(auth, func(tenant.Context, http.ResponseWriter, *http.Request) error { return fails }))
 	got := get(t, server, "/tea", bearer("Bearer mary"))
 	require.Equal(t, http.StatusTeapot, got.status)
@@ -172,4 +172,3 @@ func TestStatusAndWriteErrorMayBeReplaced(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, got.status)
 	require.Equal(t, `Bearer realm="septum"`, got.header.Get("WWW-Authenticate"), "it is set for every writer")
 }
-

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 
 	"github.com/septum-go/septum/tenant"
 	"github.com/septum-go/septum/tenant/tenanthttp"
@@ -97,5 +98,5 @@ func ask(handler http.Handler, path, authorization string) {
 	request.Header.Set("Authorization", authorization)
 	recorder := httptest.NewRecorder()
 	handler.ServeHTTP(recorder, request)
-	fmt.Print(recorder.Code, " ", recorder.Body)
+	fmt.Println(recorder.Code, strings.TrimSpace(recorder.Body.String()))
 }

@@ -97,7 +97,7 @@ func (c Config) check(known []string) error {
 			sources++
 		}
 	}
-	text := ""
+	var text string
 	switch {
 	case c.Issuer == "":
 		text = "Issuer is missing"

@@ -43,7 +43,7 @@ func parseObject(text []byte) (object, error) {
 	if !ok {
 		return nil, refuse(ReasonMalformed, "it is not a JSON object")
 	}
-	if _, err := decoder.Token(); err != io.EOF { //nolint:errorlint // Token returns io.EOF itself
+	if _, err := decoder.Token(); err != io.EOF {
 		return nil, refuse(ReasonMalformed, "something follows the JSON object")
 	}
 	return o, nil
