@@ -166,7 +166,8 @@ func (w *world) forAttack(attacker, victim tenant.ID) (*attack.World, error) {
 	}
 	forgeries, err := w.issuer.Forgeries(attacker.String(), victim.String())
 	return &attack.World{Attacker: w.users[attacker], Victim: w.users[victim], DB: w.db, AppURL: w.database.AppURL, Owner: w.owner,
-		URL: w.url, Token: token, Forgeries: forgeries, Marks: w.marks}, err
+		URL: w.url, Token: token, Forgeries: forgeries, Marks: w.marks,
+		Names: []string{w.database.Name, w.url}}, err
 }
 
 // disarm takes row-level security off every table, for -control.

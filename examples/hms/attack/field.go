@@ -43,6 +43,7 @@ type World struct {
 	Token     string            // the attacker's own, valid
 	Forgeries map[string]string // tokens that claim the victim's tenant, by how they were made
 	Marks     map[string]string // hospital → what its record numbers begin with
+	Names     []string          // of the database and the like, which errors tell and which are not the same in both worlds
 }
 
 func (f *Field) worlds() []*World { return []*World{f.World, f.Other} }
@@ -152,6 +153,9 @@ func (w *World) keep(ctx context.Context) error {
 	return w.unbound(ctx, func(tx pgx.Tx) error {
 		for _, table := range tables {
 			if _, err := tx.Exec(ctx, "create temp table kept_"+table+" as table public."+table); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, "analyze public."+table); err != nil { // so that there are statistics to steal
 				return err
 			}
 		}

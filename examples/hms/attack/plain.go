@@ -28,7 +28,7 @@ func inside(statements ...string) func(*attacker) error {
 var readAttacks = []Attack{
 	{Threats: "X02, R05", Name: "read without a tenant", Way: Plain, run: alone(`select * from patients`)},
 	{Threats: "X06, W04", Name: "an empty tenant, as it remains after SET LOCAL and COMMIT", Way: Plain, run: func(a *attacker) error {
-		if err := a.scoped(`select 1`); err != nil {
+		if err := a.scoped(); err != nil {
 			return err
 		}
 		return a.plain(`select record_no from patients`)
@@ -63,7 +63,8 @@ var rowAttacks = []Attack{
 	{Threats: "W01", Name: "DELETE all rows without a tenant", Way: Plain, run: alone(`delete from charges`)},
 	{Threats: "W01", Name: "DELETE all rows as one hospital", Way: Plain, run: inside(`delete from charges`)},
 	{Threats: "Q07", Name: "give one's own row to another hospital", Way: Plain, run: inside(
-		`update conditions set tenant_id = 'VICTIM', id = 999, fhir_id = 'gift', patient_id = 1, encounter_id = null where id = 1`)},
+		`update conditions set tenant_id = 'VICTIM', id = 999, fhir_id = 'gift', patient_id = 1, encounter_id = null
+		where id = 1 and tenant_id = current_setting('septum.tenant')`)},
 	{Threats: "R04, W07", Name: "INSERT into another hospital", Way: Plain, run: inside(
 		`insert into conditions (tenant_id, id, fhir_id, record_no, patient_id, code, title, status) values ('VICTIM', 900, 'planted', 'x', 1, 'x', 'planted', 'active')`)},
 	{Threats: "W02", Name: "upsert that meets another hospital's row", Way: Plain, run: inside(

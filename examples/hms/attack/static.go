@@ -27,7 +27,7 @@ var staticAttacks = []Attack{
 	{Threats: "J04", Name: "LIMIT inside, filter outside", Way: Library, run: static(
 		`select count(*) from (select tenant_id, id from patients order by name limit 5) x where x.tenant_id = @tenant`)},
 	{Threats: "J06", Name: "a sub-select in SELECT, HAVING and ORDER BY", Way: Library, run: static(
-		`select gender, count(*) from patients where tenant_id = @tenant group by gender
+		`select gender, count(*), (select min(record_no) from patients) from patients where tenant_id = @tenant group by gender
 		having count(*) < (select count(*) from patients) order by (select max(record_no) from patients), 1`)},
 	{Threats: "J06", Name: "EXISTS that asks about everybody's rows", Way: Library, run: static(
 		`select id from patients p where p.tenant_id = @tenant and exists (select 1 from observations o where o.patient_id = p.id)`)},

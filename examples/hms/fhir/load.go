@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/septum-go/septum/examples/hms/hospital"
-	"github.com/septum-go/septum/query"
 	"github.com/septum-go/septum/rls"
 	"github.com/septum-go/septum/tenant"
 )
