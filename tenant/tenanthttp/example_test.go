@@ -27,9 +27,9 @@ func ExampleHandler() {
 		return err
 	}))
 
-	ask(mux, "/wards/3", "Bearer mary")
-	ask(mux, "/wards/4", "Bearer mary")
-	ask(mux, "/wards/3", "Bearer forged")
+	fmt.Println(ask(mux, "/wards/3", "Bearer mary"))
+	fmt.Println(ask(mux, "/wards/4", "Bearer mary"))
+	fmt.Println(ask(mux, "/wards/3", "Bearer forged"))
 	// Output:
 	// 200 ward 3 of st-mary
 	// 400 there is only ward 3
@@ -50,7 +50,7 @@ func ExampleAuth_Middleware() {
 		}
 		_, _ = fmt.Fprintln(w, "hello", tc.Principal().Subject, "of", tc.Tenant())
 	}))
-	ask(handler, "/", "Bearer anne")
+	fmt.Println(ask(handler, "/", "Bearer anne"))
 	// Output: 200 hello dr.grey of st-anne
 }
 
@@ -77,7 +77,7 @@ func ExampleVerifier() {
 		fmt.Println(err)
 		return
 	}
-	ask(tenanthttp.Handler(auth, whoami), "/", "Bearer mary")
+	fmt.Println(ask(tenanthttp.Handler(auth, whoami), "/", "Bearer mary"))
 	// Output:
 	// access log: 401 tenanthttp: token_refused: the token was not accepted: the token was revoked
 	// 401 Unauthorized
@@ -93,10 +93,10 @@ func ExampleStatusOf() {
 	// 500
 }
 
-func ask(handler http.Handler, path, authorization string) {
+func ask(handler http.Handler, path, authorization string) string {
 	request := httptest.NewRequest(http.MethodGet, path, nil)
 	request.Header.Set("Authorization", authorization)
 	recorder := httptest.NewRecorder()
 	handler.ServeHTTP(recorder, request)
-	fmt.Println(recorder.Code, strings.TrimSpace(recorder.Body.String()))
+	return fmt.Sprintf("%d %s", recorder.Code, strings.TrimSpace(recorder.Body.String()))
 }
