@@ -62,7 +62,11 @@ say "testing with $image"
 SEPTUM_POSTGRES=docker SEPTUM_POSTGRES_IMAGE=$image SEPTUM_POSTGRES_URL='' \
 	go test -count=1 ./internal/pgtest/... ./rls/rlstest/... "$@"
 
-left=$(docker ps -a -q --filter label=septum.test=true)
+for _ in $(seq 100); do # removing takes the engine a moment
+	left=$(docker ps -a -q --filter label=septum.test=true)
+	[ -n "$left" ] || break
+	sleep 0.2
+done
 if [ -n "$left" ]; then
 	say "containers were left behind: $left" >&2
 	exit 1
