@@ -172,7 +172,7 @@ func (db *DB) send(ctx context.Context, scope string, sh shape, values []any, r 
 	}
 	r.lease = l
 	defer func() {
-		if r.reply.rows == nil { // an error, or a panic in an argument's own encoder
+		if r.reply.rows == nil && l.sess != nil { // an error, or a panic in an argument's own encoder
 			l.release()
 		}
 	}()
@@ -188,10 +188,18 @@ func (db *DB) send(ctx context.Context, scope string, sh shape, values []any, r 
 		if err == nil {
 			return nil
 		}
-		if isStale(err) {
+		switch {
+		case attempt == 1 && isStale(err) && l.sess.idle():
 			l.sess.forget(sh)
-		}
-		if !isStale(err) || attempt > 1 || !l.sess.idle() {
+		case attempt == 1 && isTampered(err):
+			l.release()
+			fresh, err := db.acquire(ctx)
+			if err != nil {
+				r.lease, l = lease{}, lease{}
+				return fail(r.op, r.stmt, err)
+			}
+			r.lease, l = fresh, fresh
+		default:
 			return outcome(r.op, r.stmt, err, r.write)
 		}
 	}

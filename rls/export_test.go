@@ -45,3 +45,31 @@ func OpenUnchecked(ctx context.Context, cfg Config, catalog *query.Catalog) (*DB
 
 // Predicate is the text of a relation's policies.
 func Predicate(r query.Relation) string { return predicateOf(r) }
+
+// LeftOver is what the tenant's setting holds on a connection between requests.
+func (db *DB) LeftOver(ctx context.Context) string {
+	l, err := db.acquire(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	defer l.release()
+	result := l.sess.pg.ExecParams(ctx, "select current_setting('septum.tenant', true)", nil, nil, nil, nil).Read()
+	if result.Err != nil {
+		return result.Err.Error()
+	}
+	return string(result.Rows[0][0])
+}
+
+// Prepared counts the prepared statements that one connection of the pool knows, and those that its server has.
+func (db *DB) Prepared(ctx context.Context) (known int, atServer string) {
+	l, err := db.acquire(ctx)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer l.release()
+	result := l.sess.pg.ExecParams(ctx, "select count(*) from pg_prepared_statements where name <> 'septum_scope'", nil, nil, nil, nil).Read()
+	if result.Err != nil {
+		return 0, result.Err.Error()
+	}
+	return len(l.sess.prepared.byID), string(result.Rows[0][0])
+}

@@ -55,16 +55,16 @@ type patient struct {
 // clinic is a database of two hospitals and a DB on it.
 type clinic struct {
 	*rlstest.Database
-	db           *rls.DB
-	mary, paul   tenant.Context
-	owner, admin *pgx.Conn
+	db         *rls.DB
+	mary, paul tenant.Context
+	admin      *pgx.Conn
 }
 
 func newClinic(t testing.TB, change ...func(*rls.Config)) *clinic {
 	t.Helper()
 	c := &clinic{Database: rlstest.New(t, rlstest.Schema(hospitalSchema), rlstest.Seed(hospitalSeed), rlstest.Catalog(hospital))}
 	c.mary, c.paul = bind(t, context.Background(), mary), bind(t, context.Background(), paul)
-	c.db = c.open(t, change...)
+	c.db, c.admin = c.open(t, change...), c.Admin(t)
 	return c
 }
 
@@ -90,9 +90,6 @@ func bind(t testing.TB, ctx context.Context, id tenant.ID) tenant.Context {
 // admin runs SQL as the administrator, beside the library.
 func (c *clinic) sql(t testing.TB, text string, args ...any) {
 	t.Helper()
-	if c.admin == nil {
-		c.admin = c.Admin(t)
-	}
 	_, err := c.admin.Exec(context.Background(), text, args...)
 	require.NoError(t, err)
 }
@@ -100,9 +97,6 @@ func (c *clinic) sql(t testing.TB, text string, args ...any) {
 // nameOf reads a patient's name past the library.
 func (c *clinic) nameOf(t testing.TB, id tenant.ID, number int) string {
 	t.Helper()
-	if c.admin == nil {
-		c.admin = c.Admin(t)
-	}
 	var name string
 	err := c.admin.QueryRow(context.Background(), `select coalesce((select name from patients where tenant_id = $1 and id = $2), '')`, id.String(), number).Scan(&name)
 	require.NoError(t, err)

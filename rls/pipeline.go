@@ -122,9 +122,16 @@ func (s *session) control(ctx context.Context, sql string) (pgconn.CommandTag, e
 	return tag, s.judge(err)
 }
 
-// isStale reports that a prepared statement is not usable any more and was not run: its plan's result type changed by DDL, or
-// something on the way dropped it. Both are found when it is bound, so nothing of it has happened.
+// isStale reports that a prepared statement's plan has another result type since some DDL. It is found when the
+// statement is bound, so nothing of it has happened.
 func isStale(err error) bool {
 	pg := serverError(err)
-	return pg != nil && (pg.Code == "26000" || pg.Code == "0A000" && pg.Routine == "RevalidateCachedQuery")
+	return pg != nil && pg.Code == "0A000" && pg.Routine == "RevalidateCachedQuery"
+}
+
+// isTampered reports that a prepared statement is not there any more, though only this package closes them. Something
+// else spoke on the connection; see judge. It too is found when the statement is bound.
+func isTampered(err error) bool {
+	pg := serverError(err)
+	return pg != nil && pg.Code == "26000"
 }

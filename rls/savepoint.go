@@ -37,7 +37,10 @@ func (tx *Tx) Savepoint(tc tenant.Context, fn func(*Tx) error) error {
 		p.release()
 		return nil
 	}
-	return errors.Join(err, p.undo())
+	if undoErr := p.undo(); undoErr != nil {
+		return errors.Join(err, undoErr)
+	}
+	return err
 }
 
 // savepoint is one savepoint of a transaction. Until a statement follows it, it waits among the pending ones.

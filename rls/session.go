@@ -116,8 +116,7 @@ func (s *session) encode(sd *pgconn.StatementDescription, values []any) error {
 // judge decides whether a connection can live on after an error. An error that the server sent leaves it in a known
 // state; after any other one it can't be known what is still on the wire, or in the write buffer (threat X09).
 func (s *session) judge(err error) error {
-	var pg *pgconn.PgError
-	if err != nil && !errors.As(err, &pg) {
+	if err != nil && (serverError(err) == nil || isTampered(err)) {
 		s.destroy()
 	}
 	return err
