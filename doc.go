@@ -21,6 +21,7 @@
 //   - tenant: ID, Principal, Context, Operator. Standard library only.
 //   - tenant/tenanthttp, tenant/tenantjwt: the border of an HTTP service, from a token to a tenant.Context.
 //   - query: Catalog, builders, hand-written SQL, reports, graphs; Statement and Refusal.
+//   - query/querytest: tests of statements, without a database.
 //   - rls: DB and Tx, which run statements; the policies; the inspection of the live database.
 //   - rls/rlstest: a real PostgreSQL for tests.
 //   - cmd/septum: proves SQL files.

@@ -39,6 +39,7 @@ func Layers() []Layer {
 		{"internal/sqlproof", []string{"internal/sqltext", oliphant}, "the prover knows text and the parser; it must not know the builder that it checks"},
 		{"internal/pgtest", []string{pgx, "github.com/ory/dockertest/v3/...", "github.com/fergusstrange/embedded-postgres"}, "a server for anybody's tests, rls's as well, so it knows none of them"},
 		{"internal/pgtest/pgrun", []string{"internal/pgtest"}, "a command around its parent"},
+		{"internal/ratio", nil, "a stopwatch needs no libraries"},
 		{"internal/deptest", nil, "rules need no libraries"},
 
 		{"cmd/septum", []string{"./..."}, "a command may use the whole library, and no more libraries than it"},

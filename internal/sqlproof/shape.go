@@ -32,10 +32,10 @@ const (
 )
 
 // shapes holds a shape for each message type that may occur, under the pointer's type.
-var shapes = buildShapes(messages, enums)
+var shapes = mustBuildShapes(messages, enums)
 
-// buildShapes makes shapes of lists of field names. An unknown name panics at start-up, so the lists cannot rot.
-func buildShapes(list []message, enums []enum) map[reflect.Type]*messageShape {
+// mustBuildShapes makes shapes of lists of field names. An unknown name panics at start-up, so the lists cannot rot.
+func mustBuildShapes(list []message, enums []enum) map[reflect.Type]*messageShape {
 	values := map[reflect.Type]uint64{}
 	for _, e := range enums {
 		for _, v := range e.values {
