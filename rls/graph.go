@@ -10,6 +10,9 @@ import (
 // Graph loads entities with what is related to them, in one round trip and one snapshot: see [query.Graph]. T is a
 // struct, or *query.Node, as query.DecodeGraph says.
 func Graph[T any](tc tenant.Context, q Querier, g *query.Graph, args ...any) ([]T, error) {
+	if g == nil {
+		return nil, refuse("Graph", nil, ErrStatement, errors.New("the graph is nil; take it from Build or MustGraph"))
+	}
 	rows, err := q.run(tc, "Graph", g.Statement(), args)
 	if err != nil {
 		return nil, err
