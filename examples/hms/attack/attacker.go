@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	sq "github.com/Masterminds/squirrel"
@@ -92,12 +93,14 @@ func (a *attacker) scoped(statements ...string) error {
 	})
 }
 
-// read receives all rows.
+// read receives all rows. They are logged in the order of their text: where SQL asks for none, the server's own order tells only how
+// many rows there are for the planner, and is another after every restore.
 func (a *attacker) read(rows pgx.Rows, err error) error {
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
+	var lines []string
 	for rows.Next() {
 		values, err := rows.Values()
 		if err != nil {
@@ -108,9 +111,13 @@ func (a *attacker) read(rows pgx.Rows, err error) error {
 				values[i] = string(b) // xml among them: as text, so that marks are found in it
 			}
 		}
-		a.note("row", values)
-		a.rows++
+		lines = append(lines, fmt.Sprint(values))
 	}
+	slices.Sort(lines)
+	for _, line := range lines {
+		a.note("row", line)
+	}
+	a.rows += len(lines)
 	a.note("did", rows.CommandTag())
 	if tag := rows.CommandTag(); !tag.Select() && a.rows == 0 && tag.RowsAffected() > 0 {
 		a.seen = tag.String() + ", all the attacker's own"

@@ -38,8 +38,8 @@ var squirrelAttacks = []Attack{
 	{Threats: "Q04", Name: "a sub-select in a column", Way: Squirrel, run: squirrel(func(a *attacker) sq.Sqlizer {
 		return sq.Select("id", "(select string_agg(x.record_no, ' ') from patients x)").From("patients").Where(mine())
 	})},
-	{Threats: "Q05, W04", Name: "Where(nil) vanishes: DELETE without a predicate", Way: Squirrel, run: squirrel(func(a *attacker) sq.Sqlizer {
-		return sq.Delete("appointments").Where(nil)
+	{Threats: "Q05, W04", Name: "Delete() whose Where was forgotten", Way: Squirrel, run: squirrel(func(a *attacker) sq.Sqlizer {
+		return sq.Delete("appointments")
 	})},
 	{Threats: "Q06", Name: "Delete().Where(sq.Eq{}) renders (1=1)", Way: Squirrel, run: squirrel(func(a *attacker) sq.Sqlizer {
 		return sq.Delete("appointments").Where(sq.Eq{})

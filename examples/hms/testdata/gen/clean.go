@@ -12,7 +12,7 @@ import (
 var free = []string{
 	"http://terminology.hl7.org/", "http://hl7.org/fhir/ex-", "http://hl7.org/fhir/animal-species", "http://hl7.org/fhir/sid/ndc",
 	"http://unitsofmeasure.org", "urn:ietf:bcp:47", "http://www.nlm.nih.gov/research/umls/rxnorm", "http://example.org/", "http://acme",
-	"http://localdruglist.org", "http://fdi.org/fhir/",
+	"http://localdruglist.org", "http://fdi.org/fhir/", neutralSystem,
 }
 
 // neutralSystem is the system of the codes that stand for those of licensed systems. Their titles are in codes.csv.
@@ -50,6 +50,10 @@ func cleanObject(o map[string]any, licensed map[string]bool) {
 	}
 	if _, ok := o["reference"]; ok {
 		delete(o, "display")
+	}
+	if system, ok := o["system"].(string); ok && o["code"] != nil && !isFree(system) {
+		delete(o, "system") // of a quantity's unit: its name stays
+		delete(o, "code")
 	}
 	if codings, ok := o["coding"].([]any); ok {
 		if kept, changed := neutral(codings); changed {
