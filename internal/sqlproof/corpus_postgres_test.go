@@ -25,6 +25,10 @@ func TestCorpusRunsOnPostgreSQL(t *testing.T) {
 					require.NoError(t, o.err, "%s:%d: %s", file, tc.line, tc.sql)
 				}
 			}
+			if volatile.MatchString(tc.sql) {
+				ran++
+				continue
+			}
 			how, _ := w.differ(ctx, tc.sql, true)
 			require.Empty(t, how, "%s:%d: %s", file, tc.line, tc.sql)
 			ran++

@@ -70,7 +70,7 @@ func readCorpus(t testing.TB, path string) []corpusCase {
 		if c.verdict == "" {
 			continue
 		}
-		c.sql = strings.TrimSuffix(strings.Join(sql, "\n"), ";")
+		c.sql = strings.TrimSpace(strings.TrimSuffix(strings.Join(sql, "\n"), ";"))
 		line, _ := sqltext.Position(string(data), strings.Index(string(data), block))
 		c.line = line
 		cases = append(cases, c)
@@ -102,4 +102,4 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-var corpusFiles = []string{"testdata/corpus.txt"}
+var corpusFiles = []string{"testdata/corpus.txt", "testdata/corpus2.txt"}
