@@ -106,6 +106,7 @@ type relation struct {
 	Relation
 	schema, table string
 	sql           string          // as it is written after FROM
+	isTenant      string          // the predicate, to be written after an alias
 	columns       map[string]bool // nil when not declared
 }
 

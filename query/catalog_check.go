@@ -114,6 +114,7 @@ func (s *catalogSpec) relation(r Relation) *relation {
 	s.checkKind(&r)
 	s.checkColumns(&r, out)
 	out.Relation = r
+	out.isTenant = "." + quote(r.Column) + " = $1"
 	out.sql = quote(out.table)
 	if out.schema != defaultSchema {
 		out.sql = quote(out.schema) + "." + out.sql

@@ -21,31 +21,47 @@ func snapshot(c Condition) (f frag) {
 			f = frag{err: ruleSqlizer.refuse("", "a condition panicked when it was rendered")}
 		}
 	}()
+	if e, ok := c.(Expression); ok {
+		return frag{first: e.piece()}
+	}
 	s := snapshotter{}
 	s.add(c, 0)
-	if s.err != nil {
-		return frag{err: s.err}
+	if s.frag.err != nil {
+		return frag{err: s.frag.err}
 	}
-	return frag{pieces: s.pieces}
+	return s.frag
 }
 
-type snapshotter struct {
-	pieces []piece
-	err    *Refusal
+type snapshotter struct{ frag frag }
+
+func (s *snapshotter) put(p piece) {
+	if s.frag.first.kind == pieceNone {
+		s.frag.first = p
+		return
+	}
+	s.frag.rest = append(s.frag.rest, p)
+}
+
+func (e *Expression) piece() piece {
+	p := piece{kind: pieceRaw, text: e.text}
+	if len(e.args) > 0 {
+		p.value = e.args
+	}
+	return p
 }
 
 func (s *snapshotter) fail(r *Refusal) {
-	if s.err == nil {
-		s.err = r
+	if s.frag.err == nil {
+		s.frag.err = r
 	}
 }
 
 func (s *snapshotter) sql(text string) {
-	s.pieces = append(s.pieces, piece{kind: pieceSQL, text: text})
+	s.put(piece{kind: pieceSQL, text: text})
 }
 
 func (s *snapshotter) add(c Condition, depth int) {
-	if depth > maxCondition || len(s.pieces) > maxText {
+	if depth > maxCondition || len(s.frag.rest) > maxText {
 		s.fail(ruleSize.refuse("", "conditions are nested deeper than 64 levels, or there are too many"))
 		return
 	}
@@ -53,27 +69,27 @@ func (s *snapshotter) add(c Condition, depth int) {
 	case nil:
 		s.fail(ruleEmpty.refuse("", "a condition is nil"))
 	case Expression:
-		s.pieces = append(s.pieces, piece{kind: pieceRaw, text: c.text, args: c.args})
+		s.put(c.piece())
 	case sq.Eq:
 		s.each(c, func(column string, v any) { s.equal(column, v, false) })
 	case sq.NotEq:
 		s.each(c, func(column string, v any) { s.equal(column, v, true) })
 	case sq.Lt:
-		s.compareEach(c, " < ")
+		s.compareEach(c, less)
 	case sq.LtOrEq:
-		s.compareEach(c, " <= ")
+		s.compareEach(c, lessOrEqual)
 	case sq.Gt:
-		s.compareEach(c, " > ")
+		s.compareEach(c, greater)
 	case sq.GtOrEq:
-		s.compareEach(c, " >= ")
+		s.compareEach(c, greaterOrEqual)
 	case sq.Like:
-		s.compareEach(c, " like ")
+		s.compareEach(c, like)
 	case sq.NotLike:
-		s.compareEach(c, " not like ")
+		s.compareEach(c, notLike)
 	case sq.ILike:
-		s.compareEach(c, " ilike ")
+		s.compareEach(c, ilike)
 	case sq.NotILike:
-		s.compareEach(c, " not ilike ")
+		s.compareEach(c, notILike)
 	case sq.And:
 		s.list(c, " and ", depth)
 	case sq.Or:
@@ -94,7 +110,8 @@ func (s *snapshotter) sqlizer(c Condition) {
 		s.fail(ruleEmpty.refuse("", "a condition renders as nothing"))
 		return
 	}
-	s.pieces = append(s.pieces, piece{kind: pieceRaw, text: text, args: freezeAll(args)})
+	e := Expression{text: text, args: freezeAll(args)}
+	s.put(e.piece())
 }
 
 func (s *snapshotter) list(conditions []Condition, between string, depth int) {
@@ -106,7 +123,7 @@ func (s *snapshotter) list(conditions []Condition, between string, depth int) {
 		s.sql([]string{"(", between + "("}[min(i, 1)])
 		s.add(c, depth+1)
 		s.sql(")")
-		if s.err != nil {
+		if s.frag.err != nil {
 			return
 		}
 	}
@@ -119,7 +136,6 @@ func (s *snapshotter) each(m map[string]any, visit func(string, any)) {
 		s.fail(ruleEmpty.refuse("", "an sq.Eq or a map like it is empty, which squirrel renders as (1=1)"))
 		return
 	case 1:
-		s.pieces = slices.Grow(s.pieces, 3)
 		for column, v := range m {
 			visit(column, v)
 		}
@@ -139,11 +155,11 @@ func (s *snapshotter) each(m map[string]any, visit func(string, any)) {
 }
 
 func (s *snapshotter) column(name string) {
-	s.pieces = append(s.pieces, piece{kind: pieceColumn, text: name})
+	s.put(piece{kind: pieceColumn, text: name})
 }
 
 func (s *snapshotter) value(v any) {
-	s.pieces = append(s.pieces, piece{kind: pieceValue, value: v})
+	s.put(piece{kind: pieceValue, value: v})
 }
 
 // equal renders = and <>, IS NULL, IN lists.
@@ -152,21 +168,25 @@ func (s *snapshotter) equal(column string, v any, not bool) {
 	if !ok {
 		return
 	}
-	s.column(column)
 	switch {
 	case v == nil && not:
+		s.column(column)
 		s.sql(" is not null")
 	case v == nil:
+		s.column(column)
 		s.sql(" is null")
 	case isList(v):
+		s.column(column)
 		s.in(reflect.ValueOf(v), not)
 	case not:
-		s.sql(" <> ")
-		s.value(v)
+		s.compare(column, notEqual, v)
 	default:
-		s.sql(" = ")
-		s.value(v)
+		s.compare(column, equal, v)
 	}
+}
+
+func (s *snapshotter) compare(column string, o operator, v any) {
+	s.put(piece{kind: pieceCompare, operator: o, text: column, value: v})
 }
 
 func (s *snapshotter) in(list reflect.Value, not bool) {
@@ -182,7 +202,7 @@ func (s *snapshotter) in(list reflect.Value, not bool) {
 		s.sql(" is null and false") // matches nothing, and still needs its column to exist
 		return
 	}
-	s.pieces = slices.Grow(s.pieces, 2*n+1)
+	s.frag.rest = slices.Grow(s.frag.rest, 2*n+1)
 	s.sql([]string{" in (", " not in ("}[btoi(not)])
 	for i := range n {
 		if i > 0 {
@@ -200,7 +220,7 @@ func btoi(b bool) int {
 	return 0
 }
 
-func (s *snapshotter) compareEach(m map[string]any, operator string) {
+func (s *snapshotter) compareEach(m map[string]any, o operator) {
 	s.each(m, func(column string, v any) {
 		v, ok := s.plain(v)
 		if !ok {
@@ -210,9 +230,7 @@ func (s *snapshotter) compareEach(m map[string]any, operator string) {
 			s.fail(ruleValue.refuse("", "a comparison with NULL or with a list"))
 			return
 		}
-		s.column(column)
-		s.sql(operator)
-		s.value(v)
+		s.compare(column, o, v)
 	})
 }
 

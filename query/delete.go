@@ -25,7 +25,7 @@ func (b DeleteBuilder) Using(relation string) DeleteBuilder {
 
 // UsingSource is Using with a sub-select or a function.
 func (b DeleteBuilder) UsingSource(s Source) DeleteBuilder {
-	return b.add(part{op: opJoin, kind: Cross, src: &s})
+	return b.add(part{op: opJoin, kind: Cross, value: &s})
 }
 
 // Join joins a relation to those of Using.
@@ -66,12 +66,12 @@ func (b DeleteBuilder) Returning(columns ...string) DeleteBuilder {
 
 // ReturningExpr gives expressions over the rows back.
 func (b DeleteBuilder) ReturningExpr(exprs ...Expression) DeleteBuilder {
-	return b.add(part{op: opReturning, exprs: cloneExprs(exprs)})
+	return b.add(part{op: opReturning, value: cloneExprs(exprs)})
 }
 
 // With names a query for use in Using and conditions. See [SelectBuilder.With].
 func (b DeleteBuilder) With(name string, q Builder) DeleteBuilder {
-	return b.add(part{op: opWith, name: name, query: q})
+	return b.add(part{op: opWith, name: name, value: q})
 }
 
 // Build implements Builder.

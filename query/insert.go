@@ -35,7 +35,7 @@ func (b InsertBuilder) Set(column string, value any) InsertBuilder {
 
 // Query inserts the rows of a query, in the order of Columns. The tenant column is added in front of its SELECT list.
 func (b InsertBuilder) Query(q SelectBuilder) InsertBuilder {
-	return b.add(part{op: opInsertQuery, query: q})
+	return b.add(part{op: opInsertQuery, value: q})
 }
 
 // OnConflict names the unique columns, without the tenant column, that an existing row is found by. It is followed by
@@ -74,12 +74,12 @@ func (b InsertBuilder) Returning(columns ...string) InsertBuilder {
 
 // ReturningExpr gives expressions over the rows back.
 func (b InsertBuilder) ReturningExpr(exprs ...Expression) InsertBuilder {
-	return b.add(part{op: opReturning, exprs: cloneExprs(exprs)})
+	return b.add(part{op: opReturning, value: cloneExprs(exprs)})
 }
 
 // With names a query for use in Query. See [SelectBuilder.With].
 func (b InsertBuilder) With(name string, q Builder) InsertBuilder {
-	return b.add(part{op: opWith, name: name, query: q})
+	return b.add(part{op: opWith, name: name, value: q})
 }
 
 // Build implements Builder.

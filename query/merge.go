@@ -28,7 +28,7 @@ func (b MergeBuilder) Using(relation string, on Condition) MergeBuilder {
 
 // UsingSource is Using with a sub-select or a function.
 func (b MergeBuilder) UsingSource(s Source, on Condition) MergeBuilder {
-	return b.add(part{op: opJoin, kind: Inner, src: &s, cond: snapshot(on)})
+	return b.add(part{op: opJoin, kind: Inner, value: &s, cond: snapshot(on)})
 }
 
 // MatchedSet gives a column of a matched row a value; several calls make one update.
@@ -46,7 +46,7 @@ func (b MergeBuilder) NotMatchedSet(column string, value any) MergeBuilder {
 
 // With names a query for use in Using. See [SelectBuilder.With].
 func (b MergeBuilder) With(name string, q Builder) MergeBuilder {
-	return b.add(part{op: opWith, name: name, query: q})
+	return b.add(part{op: opWith, name: name, value: q})
 }
 
 // Build implements Builder.

@@ -88,6 +88,9 @@ func isNamePart(c byte) bool { return isNameStart(c) || c >= '0' && c <= '9' || 
 // appendQuoted writes an identifier in quotes, so that keywords need no list.
 func appendQuoted(buf []byte, name string) []byte {
 	buf = append(buf, '"')
+	if strings.IndexByte(name, '"') < 0 {
+		return append(append(buf, name...), '"')
+	}
 	for i := range len(name) {
 		if name[i] == '"' {
 			buf = append(buf, '"')

@@ -23,6 +23,8 @@ type Query interface {
 
 // part is what one call on a builder said. Builders are persistent lists of parts, newest first: a call allocates one
 // part that points at the earlier ones, and no part is ever changed. That makes builders values without copying them.
+//
+// Their size is most of what a dynamic statement costs, so what only some calls have shares the field value.
 type part struct {
 	prev  *part
 	op    op
@@ -30,11 +32,26 @@ type part struct {
 	name  string
 	names []string
 	cond  frag
-	exprs []Expression
-	src   *Source
-	query Builder
-	value any
+	value any // []Expression, *Source, Builder, recursion, Over, or a value of the statement
 }
+
+func (p *part) exprs() []Expression {
+	exprs, _ := p.value.([]Expression)
+	return exprs
+}
+
+func (p *part) src() *Source {
+	src, _ := p.value.(*Source)
+	return src
+}
+
+func (p *part) query() Builder {
+	q, _ := p.value.(Builder)
+	return q
+}
+
+// recursion is the two halves of a recursive CTE.
+type recursion struct{ base, step Query }
 
 // op says which call a part came from.
 type op uint8
@@ -98,26 +115,50 @@ func (p *part) parts(buf []*part) []*part {
 
 // frag is a condition as it was when it was given: squirrel's maps and stateful Sqlizers may change afterwards, the
 // statement must not.
+//
+// Most conditions are one piece, which needs no slice.
 type frag struct {
-	pieces []piece
-	err    *Refusal
+	first piece
+	rest  []piece
+	err   *Refusal
 }
 
 type piece struct {
-	kind  pieceKind
-	text  string
-	args  []any
-	value any
+	kind     pieceKind
+	operator operator
+	text     string
+	value    any
 }
 
 type pieceKind uint8
 
 const (
-	pieceSQL    pieceKind = iota // text of ours
-	pieceColumn                  // a column as the user named it
-	pieceRaw                     // an Expression's text, with args
-	pieceValue                   // a value, an Argument, or a Builder
+	pieceNone    pieceKind = iota
+	pieceSQL               // text of ours
+	pieceCompare           // text is a column as the user named it, compared with value
+	pieceColumn            // a column as the user named it
+	pieceRaw               // an Expression's text; value is a []any of its arguments, or nil
+	pieceValue             // a value, an Argument, or a Builder
 )
+
+type operator uint8
+
+const (
+	equal operator = iota
+	notEqual
+	less
+	lessOrEqual
+	greater
+	greaterOrEqual
+	like
+	notLike
+	ilike
+	notILike
+)
+
+func (o operator) sql() string {
+	return [...]string{" = ", " <> ", " < ", " <= ", " > ", " >= ", " like ", " not like ", " ilike ", " not ilike "}[o]
+}
 
 // Condition is what Where, Having and joins take: squirrel's sq.Eq, sq.And, sq.Or, sq.Expr, …, or an [Expression].
 type Condition = sq.Sqlizer

@@ -194,7 +194,7 @@ func (p *program) plain() SelectBuilder {
 
 func (p *program) join(b SelectBuilder, depth int, aliases []string) (SelectBuilder, []string) {
 	alias := p.alias()
-	kind := JoinKind(p.pick("join", string(Inner), string(Left), string(Right), string(Full), string(Cross)))
+	kind := JoinKind(rapid.IntRange(int(Inner), int(Cross)).Draw(p.t, "join"))
 	all := append(aliases[:len(aliases):len(aliases)], alias)
 	on := p.condition(0, all...)
 	switch {

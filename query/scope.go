@@ -47,7 +47,12 @@ func (s *scope) cte(name string) bool {
 
 // enter opens the scope of a query; leave closes it.
 func (w *writer) enter() *scope {
-	s := &scope{parent: w.scope}
+	s := &w.root
+	if w.rootTaken {
+		s = &scope{}
+	}
+	w.rootTaken = true
+	*s = scope{parent: w.scope}
 	s.tables = s.space[:0]
 	w.scope = s
 	return s
@@ -155,11 +160,15 @@ func parseAlias(rest string) (string, error) {
 
 // join adds an item to FROM; its alias must be new.
 func (w *writer) join(s *scope, p *part) {
-	t := table{src: p.src, kind: p.kind, cond: &p.cond}
-	if p.src != nil {
-		alias, err := parseColumnName(p.src.alias)
+	if p.kind > Cross {
+		w.fail(misuse("JoinSource takes one of the JoinKind constants"))
+		return
+	}
+	t := table{src: p.src(), kind: p.kind, cond: &p.cond}
+	if t.src != nil {
+		alias, err := parseColumnName(t.src.alias)
 		if err != nil {
-			w.fail(ruleIdentifier.refuse(shorten(p.src.alias), "is not an alias; a sub-select and a function need one"))
+			w.fail(ruleIdentifier.refuse(shorten(t.src.alias), "is not an alias; a sub-select and a function need one"))
 			return
 		}
 		t.alias, t.named = alias, true
@@ -198,7 +207,7 @@ func (w *writer) column(text string) {
 	w.checkColumn(alias, name)
 	if alias != "" {
 		w.ident(alias)
-		w.text(".")
+		w.buf = append(w.buf, '.')
 	}
 	w.ident(name)
 }

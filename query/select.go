@@ -23,7 +23,7 @@ func (b SelectBuilder) add(p part) SelectBuilder {
 
 // Columns adds expressions to the SELECT list: query.Count("*").As("n").
 func (b SelectBuilder) Columns(exprs ...Expression) SelectBuilder {
-	return b.add(part{op: opExprs, exprs: cloneExprs(exprs)})
+	return b.add(part{op: opExprs, value: cloneExprs(exprs)})
 }
 
 // Distinct drops equal rows.
@@ -40,7 +40,7 @@ func (b SelectBuilder) From(relation string) SelectBuilder {
 }
 
 // FromSource reads from a sub-select or a function.
-func (b SelectBuilder) FromSource(s Source) SelectBuilder { return b.add(part{op: opFrom, src: &s}) }
+func (b SelectBuilder) FromSource(s Source) SelectBuilder { return b.add(part{op: opFrom, value: &s}) }
 
 // Join is an inner join.
 func (b SelectBuilder) Join(relation string, on Condition) SelectBuilder {
@@ -69,7 +69,7 @@ func (b SelectBuilder) CrossJoin(relation string) SelectBuilder {
 
 // JoinSource joins a sub-select, a LATERAL one or a function. A Cross join takes no condition: nil.
 func (b SelectBuilder) JoinSource(kind JoinKind, s Source, on Condition) SelectBuilder {
-	p := part{op: opJoin, kind: kind, src: &s}
+	p := part{op: opJoin, kind: kind, value: &s}
 	if kind != Cross || on != nil {
 		p.cond = snapshot(on)
 	}
@@ -103,7 +103,7 @@ func (b SelectBuilder) GroupBy(columns ...string) SelectBuilder {
 
 // GroupByExpr groups by expressions.
 func (b SelectBuilder) GroupByExpr(exprs ...Expression) SelectBuilder {
-	return b.add(part{op: opGroupExprs, exprs: cloneExprs(exprs)})
+	return b.add(part{op: opGroupExprs, value: cloneExprs(exprs)})
 }
 
 // Rollup groups by the columns, by all but the last one, and so on to the total.
@@ -145,7 +145,7 @@ func (b SelectBuilder) OrderBy(terms ...string) SelectBuilder {
 
 // OrderByExpr sorts by expressions.
 func (b SelectBuilder) OrderByExpr(exprs ...Expression) SelectBuilder {
-	return b.add(part{op: opOrderExprs, exprs: cloneExprs(exprs)})
+	return b.add(part{op: opOrderExprs, value: cloneExprs(exprs)})
 }
 
 // Limit gives at most n rows.
@@ -188,13 +188,13 @@ func (b SelectBuilder) NoWait() SelectBuilder { return b.add(part{op: opWait, na
 
 // With names a query, or a statement with Returning, for use in From and joins. Its name must not be a relation's.
 func (b SelectBuilder) With(name string, q Builder) SelectBuilder {
-	return b.add(part{op: opWith, name: name, query: q})
+	return b.add(part{op: opWith, name: name, value: q})
 }
 
 // WithRecursive names a query that joins itself: base UNION ALL step, where step reads from name. Columns names the
 // result's columns.
 func (b SelectBuilder) WithRecursive(name string, columns []string, base, step Query) SelectBuilder {
-	return b.add(part{op: opRecursive, name: name, names: cloneNames(columns), query: base, value: step})
+	return b.add(part{op: opRecursive, name: name, names: cloneNames(columns), value: recursion{base, step}})
 }
 
 // Union, UnionAll, Intersect and Except combine the rows of two queries of the same columns.

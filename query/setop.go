@@ -9,7 +9,7 @@ type SetBuilder struct {
 
 func newSet(first Query) SetBuilder {
 	b := SetBuilder{c: first.catalogOf()}
-	return b.add(part{op: opSetArm, query: first})
+	return b.add(part{op: opSetArm, value: first})
 }
 
 func (b SetBuilder) add(p part) SetBuilder {
@@ -20,22 +20,22 @@ func (b SetBuilder) add(p part) SetBuilder {
 
 // Union gives the rows of both queries, equal rows once.
 func (b SetBuilder) Union(q Query) SetBuilder {
-	return b.add(part{op: opSetArm, name: "union", query: q})
+	return b.add(part{op: opSetArm, name: "union", value: q})
 }
 
 // UnionAll gives the rows of both queries.
 func (b SetBuilder) UnionAll(q Query) SetBuilder {
-	return b.add(part{op: opSetArm, name: "union all", query: q})
+	return b.add(part{op: opSetArm, name: "union all", value: q})
 }
 
 // Intersect gives the rows that both queries give.
 func (b SetBuilder) Intersect(q Query) SetBuilder {
-	return b.add(part{op: opSetArm, name: "intersect", query: q})
+	return b.add(part{op: opSetArm, name: "intersect", value: q})
 }
 
 // Except gives the rows that q does not give.
 func (b SetBuilder) Except(q Query) SetBuilder {
-	return b.add(part{op: opSetArm, name: "except", query: q})
+	return b.add(part{op: opSetArm, name: "except", value: q})
 }
 
 // OrderBy sorts the combined rows by names of the first query's columns.

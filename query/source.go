@@ -1,16 +1,24 @@
 package query
 
 // JoinKind is how two sides are joined.
-type JoinKind string
+type JoinKind uint8
 
 // The kinds of joins.
 const (
-	Inner JoinKind = "join"
-	Left  JoinKind = "left join"
-	Right JoinKind = "right join"
-	Full  JoinKind = "full join"
-	Cross JoinKind = "cross join"
+	Inner JoinKind = iota
+	Left
+	Right
+	Full
+	Cross
 )
+
+// String is the kind in SQL: "left join".
+func (k JoinKind) String() string {
+	if k > Cross {
+		return "unknown join"
+	}
+	return [...]string{"join", "left join", "right join", "full join", "cross join"}[k]
+}
 
 // Source is what can stand in FROM beside a relation: made by [Sub], [Lateral] and [Func].
 type Source struct {

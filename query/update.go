@@ -30,7 +30,7 @@ func (b UpdateBuilder) From(relation string) UpdateBuilder {
 
 // FromSource is From with a sub-select or a function.
 func (b UpdateBuilder) FromSource(s Source) UpdateBuilder {
-	return b.add(part{op: opJoin, kind: Cross, src: &s})
+	return b.add(part{op: opJoin, kind: Cross, value: &s})
 }
 
 // Join joins a relation to those of From.
@@ -71,12 +71,12 @@ func (b UpdateBuilder) Returning(columns ...string) UpdateBuilder {
 
 // ReturningExpr gives expressions over the rows back.
 func (b UpdateBuilder) ReturningExpr(exprs ...Expression) UpdateBuilder {
-	return b.add(part{op: opReturning, exprs: cloneExprs(exprs)})
+	return b.add(part{op: opReturning, value: cloneExprs(exprs)})
 }
 
 // With names a query for use in From and conditions. See [SelectBuilder.With].
 func (b UpdateBuilder) With(name string, q Builder) UpdateBuilder {
-	return b.add(part{op: opWith, name: name, query: q})
+	return b.add(part{op: opWith, name: name, value: q})
 }
 
 // Build implements Builder.

@@ -16,8 +16,11 @@ type writer struct {
 	base   int     // number of params[0]: 1, or 0 in a statement that does without the tenant
 	tenant bool    // the tenant was written
 	scope  *scope
-	depth  int
-	err    *Refusal // the first one
+	root   scope // of the outermost query, so that most statements need no other
+
+	rootTaken bool
+	depth     int
+	err       *Refusal // the first one
 
 	injected int // predicates written so far
 	drop     int // for the removal test: this one is left out, 0 for none
@@ -33,13 +36,24 @@ var writers = sync.Pool{New: func() any { return &writer{} }}
 
 func newWriter(c *Catalog) *writer {
 	w := writers.Get().(*writer)
-	*w = writer{c: c, buf: w.buf[:0], params: append(w.params[:0], param{Argument: Argument{tenant: true}}), base: 1}
+	w.reset(c, 1, 0)
 	return w
+}
+
+// reset begins a text; base is the number of the tenant's parameter.
+func (w *writer) reset(c *Catalog, base, drop int) {
+	w.c, w.base, w.drop = c, base, drop
+	w.buf, w.params = w.buf[:0], append(w.params[:0], param{Argument: Argument{tenant: true}})
+	w.tenant, w.scope, w.rootTaken, w.depth, w.err, w.injected = false, nil, false, 0, nil, 0
 }
 
 // release forgets the values, which must not live on in the pool.
 func (w *writer) release() {
+	if cap(w.params) > 64 {
+		w.params = nil
+	}
 	clear(w.params[:cap(w.params)])
+	w.root = scope{}
 	w.c, w.scope, w.err = nil, nil, nil
 	if cap(w.buf) <= maxText {
 		writers.Put(w)
@@ -60,7 +74,7 @@ func buildDropping(c *Catalog, b Builder, drop int) (*Statement, error) {
 	b.write(w)
 	if w.err == nil && !w.tenant && len(w.params) > 1 {
 		// Nothing names the tenant, so $1 must be free for the first argument: PostgreSQL refuses a gap.
-		*w = writer{c: c, buf: w.buf[:0], params: w.params[:1], drop: drop}
+		w.reset(c, 0, drop)
 		b.write(w)
 	}
 	if w.err != nil {

@@ -11,7 +11,7 @@ func (w *writer) pieces(f *frag, alias string) {
 		w.fail(f.err)
 		return
 	}
-	if len(f.pieces) == 0 {
+	if f.first.kind == pieceNone {
 		w.fail(ruleEmpty.refuse("", "a condition is missing"))
 		return
 	}
@@ -20,24 +20,37 @@ func (w *writer) pieces(f *frag, alias string) {
 		return
 	}
 	w.text("(")
-	for i := range f.pieces {
-		p := &f.pieces[i]
-		switch p.kind {
-		case pieceSQL:
-			w.text(p.text)
-		case pieceColumn:
-			if alias == "" {
-				w.column(p.text)
-			} else {
-				w.columnOf(alias, p.text)
-			}
-		case pieceRaw:
-			w.raw(p.text, p.args, alias)
-		case pieceValue:
-			w.value(p.value)
-		}
+	w.piece(&f.first, alias)
+	for i := range f.rest {
+		w.piece(&f.rest[i], alias)
 	}
 	w.text(")")
+}
+
+func (w *writer) piece(p *piece, alias string) {
+	switch p.kind {
+	case pieceSQL:
+		w.text(p.text)
+	case pieceCompare:
+		w.pieceColumn(p.text, alias)
+		w.text(p.operator.sql())
+		w.value(p.value)
+	case pieceColumn:
+		w.pieceColumn(p.text, alias)
+	case pieceRaw:
+		args, _ := p.value.([]any)
+		w.raw(p.text, args, alias)
+	case pieceValue:
+		w.value(p.value)
+	}
+}
+
+func (w *writer) pieceColumn(text, alias string) {
+	if alias == "" {
+		w.column(text)
+		return
+	}
+	w.columnOf(alias, text)
 }
 
 // columnOf writes an unqualified column of one relation.

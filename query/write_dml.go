@@ -135,7 +135,7 @@ func (w *writer) returning(s *scope, parts []*part) {
 			w.comma(&n)
 			w.outputColumn(s, name)
 		}
-		for _, e := range p.exprs {
+		for _, e := range p.exprs() {
 			if n == 0 {
 				w.text(" returning ")
 			}

@@ -8,7 +8,7 @@ func (w *writer) from(s *scope, first int) {
 		t.wrapped = t.rel != nil && w.guarded(t) && fullAfter(s, first, i)
 		if i > first {
 			w.text(" ")
-			w.text(string(t.kind))
+			w.text(t.kind.String())
 			w.text(" ")
 		}
 		w.item(s, t)
@@ -145,10 +145,8 @@ func (w *writer) guard(t *table, sep string) bool {
 	if t.rel.Kind == TenantKind && w.predicate() {
 		w.text(sep)
 		w.ident(t.alias)
-		w.text(".")
-		w.ident(t.rel.Column)
-		w.text(" = ")
-		w.tenantParam()
+		w.text(t.rel.isTenant)
+		w.tenant = true
 		wrote, sep = true, " and "
 	}
 	for i := range w.c.filters {

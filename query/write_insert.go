@@ -116,7 +116,7 @@ func (w *writer) rows(t *table, parts []*part, columns int) {
 		case opInsertQuery:
 			queries++
 			w.text(" ")
-			w.insertQuery(t, p.query)
+			w.insertQuery(t, p.query())
 		}
 	}
 	if !valued && queries == 0 {
@@ -231,10 +231,8 @@ func (w *writer) doUpdate(t *table, parts []*part) {
 	if t.rel.Kind == TenantKind && w.predicate() {
 		w.text(sep)
 		w.ident(t.alias)
-		w.text(".")
-		w.ident(t.rel.Column)
-		w.text(" = ")
-		w.tenantParam()
+		w.text(t.rel.isTenant)
+		w.tenant = true
 		sep = " and "
 	}
 	w.conditions(sep, parts, opWhere)

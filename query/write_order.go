@@ -21,7 +21,7 @@ func (w *writer) orderBy(s *scope, parts []*part) {
 				w.orderTerm(s.outputs, term)
 			}
 		case opOrderExprs:
-			for _, e := range p.exprs {
+			for _, e := range p.exprs() {
 				next()
 				w.expression(e)
 				w.order(e.order)
@@ -164,7 +164,7 @@ func (w *writer) with(s *scope, parts []*part) {
 			continue
 		}
 		w.text(" as ")
-		w.nested(p.query, s.parentWithCTEs())
+		w.nested(p.query(), s.parentWithCTEs())
 		s.ctes = append(s.ctes, name)
 	}
 	if n > 0 {
@@ -177,10 +177,10 @@ func (w *writer) recursive(s *scope, p *part) {
 		w.nameList(p.names)
 	}
 	w.text(" as (")
-	w.nested(p.query, s.parentWithCTEs())
+	r, _ := p.value.(recursion)
+	w.nested(r.base, s.parentWithCTEs())
 	w.text(" union all ")
-	step, _ := p.value.(Query)
-	w.nested(step, s.parentWithCTEs())
+	w.nested(r.step, s.parentWithCTEs())
 	w.text(")")
 }
 
@@ -218,7 +218,7 @@ func (b SetBuilder) write(w *writer) {
 		if n > 0 {
 			w.text(" " + p.name + " ")
 		}
-		w.nested(p.query, w.scope)
+		w.nested(p.query(), w.scope)
 		if n++; n >= 2 && n < arms {
 			w.text(")")
 		}

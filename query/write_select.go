@@ -99,7 +99,7 @@ func (w *writer) selectList(s *scope, parts []*part) {
 			}
 		}
 		if p.op == opExprs {
-			for _, e := range p.exprs {
+			for _, e := range p.exprs() {
 				w.comma(&n)
 				w.outputExpr(s, e)
 			}
@@ -227,7 +227,7 @@ func (w *writer) groupBy(parts []*part) {
 				w.column(name)
 			}
 		case opGroupExprs:
-			for _, e := range p.exprs {
+			for _, e := range p.exprs() {
 				next()
 				w.expression(e)
 			}
