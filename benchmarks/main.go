@@ -50,6 +50,15 @@ func run(ctx context.Context, prefix string) error {
 		}
 		ratio.Print(os.Stdout, b.name, value, b.goal)
 	}
+	for _, e := range elsewhere {
+		if !e.has(prefix) {
+			continue
+		}
+		found = true
+		if err := e.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", strings.Join(e.names, ", "), err)
+		}
+	}
 	if !found {
 		return fmt.Errorf("no benchmark's name begins with %q", prefix)
 	}

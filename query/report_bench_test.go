@@ -45,19 +45,23 @@ func BenchmarkReportNewShape(b *testing.B) {
 func BenchmarkReportSquirrel(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		rows := sq.Select("date_trunc('month', r.admitted_at at time zone 'Europe/Berlin')::date as d1", "w.name as d2", "r.days as m2", "p.name as m3").
-			From("encounters r").
-			LeftJoin("wards w on w.id = r.ward_id and w.tenant_id = ?", 1).
-			LeftJoin("patients p on p.id = r.patient_id and p.tenant_id = ?", 1).
-			Where(sq.Eq{"r.tenant_id": 1}).
-			Where(sq.Eq{"r.status": []string{"finished", "planned"}}).
-			Where(sq.GtOrEq{"r.admitted_at": "2025-12-31T23:00:00Z"}).
-			Where(sq.Or{sq.Eq{"r.urgent": true}, sq.Gt{"r.days": 3}})
-		_, _, err := sq.Select("q.d1", "q.d2", "count(*) as m1", "avg(q.m2) as m2", "count(distinct q.m3) as m3").
-			FromSelect(rows, "q").GroupBy("q.d1", "q.d2").Having(sq.GtOrEq{"count(*)": 5}).OrderBy("m1 desc nulls last", "d1", "d2").Limit(20).
-			PlaceholderFormat(sq.Dollar).ToSql()
-		if err != nil {
+		if err := buildReportBySquirrel(); err != nil {
 			b.Fatal(err)
 		}
 	}
+}
+
+func buildReportBySquirrel() error {
+	rows := sq.Select("date_trunc('month', r.admitted_at at time zone 'Europe/Berlin')::date as d1", "w.name as d2", "r.days as m2", "p.name as m3").
+		From("encounters r").
+		LeftJoin("wards w on w.id = r.ward_id and w.tenant_id = ?", 1).
+		LeftJoin("patients p on p.id = r.patient_id and p.tenant_id = ?", 1).
+		Where(sq.Eq{"r.tenant_id": 1}).
+		Where(sq.Eq{"r.status": []string{"finished", "planned"}}).
+		Where(sq.GtOrEq{"r.admitted_at": "2025-12-31T23:00:00Z"}).
+		Where(sq.Or{sq.Eq{"r.urgent": true}, sq.Gt{"r.days": 3}})
+	_, _, err := sq.Select("q.d1", "q.d2", "count(*) as m1", "avg(q.m2) as m2", "count(distinct q.m3) as m3").
+		FromSelect(rows, "q").GroupBy("q.d1", "q.d2").Having(sq.GtOrEq{"count(*)": 5}).OrderBy("m1 desc nulls last", "d1", "d2").Limit(20).
+		PlaceholderFormat(sq.Dollar).ToSql()
+	return err
 }
