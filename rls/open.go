@@ -177,6 +177,9 @@ func inspectLive(ctx context.Context, config *pgx.ConnConfig, cfg Config, catalo
 	if !isPrivate(conn.PgConn()) {
 		return []Reason{unencrypted(config.Host)}, nil
 	}
+	if err := loadTypes(ctx, conn, cfg); err != nil {
+		return nil, err
+	}
 	return inspect(ctx, conn, cfg.AppRole, catalog)
 }
 
@@ -190,16 +193,30 @@ func admitConn(ctx context.Context, conn *pgx.Conn, cfg Config) error {
 	if pg.ParameterStatus("is_superuser") == "on" || pg.ParameterStatus("standard_conforming_strings") != "on" {
 		return refuse("connect", nil, ErrUnavailable, errors.New("the session is not the one that was inspected; open the database again"))
 	}
-	if cfg.TypeMap != nil {
-		cfg.TypeMap(conn.TypeMap())
-	}
-	if len(cfg.Types) > 0 {
-		types, err := conn.LoadTypes(ctx, cfg.Types)
-		if err != nil {
-			return err
-		}
-		conn.TypeMap().RegisterTypes(types)
+	if err := loadTypes(ctx, conn, cfg); err != nil {
+		return err
 	}
 	_, err := newSession(ctx, conn, cfg.StatementCache)
 	return err
+}
+
+// loadTypes teaches a connection the types of Config.
+func loadTypes(ctx context.Context, conn *pgx.Conn, cfg Config) error {
+	if cfg.TypeMap != nil {
+		cfg.TypeMap(conn.TypeMap())
+	}
+	if len(cfg.Types) == 0 {
+		return nil
+	}
+	types, err := conn.LoadTypes(ctx, cfg.Types)
+	if err != nil {
+		return err
+	}
+	conn.TypeMap().RegisterTypes(types)
+	for _, name := range cfg.Types {
+		if _, ok := conn.TypeMap().TypeForName(name); !ok {
+			return refuse("Open", nil, ErrOptions, errors.New("Config.Types names "+name+", which the database does not have"))
+		}
+	}
+	return nil
 }

@@ -139,7 +139,7 @@ func TestScopeAndParameterAreApart(t *testing.T) {
 
 func TestApplyTwice(t *testing.T) {
 	t.Parallel()
-	w := newWall(t, "")
+	w := newWall(t)
 	state := func() string {
 		var s string
 		require.NoError(t, w.admin.QueryRow(t.Context(), `select string_agg(concat_ws(' ', polname, polcmd, polpermissive, polroles, pg_get_expr(polqual, polrelid), relrowsecurity, relforcerowsecurity, relacl), E'\n' order by relname, polname)
@@ -160,7 +160,7 @@ func TestApplyTwice(t *testing.T) {
 // A table that can't be locked leaves everything as it was.
 func TestApplyWaitsNoLongerThanAsked(t *testing.T) {
 	t.Parallel()
-	w := newWall(t, "")
+	w := newWall(t)
 	w.sql(t, `drop policy septum_floor on encounters`)
 	tx, err := w.admin.Begin(t.Context())
 	require.NoError(t, err)
