@@ -33,13 +33,23 @@ func TestRun(t *testing.T) {
 	require.Equal(t, "st-mary [{1 Ann of st-mary}]\nnorth [{1 Ann of north}]\n", printed)
 }
 
-// What a developer sees who forgets the tenant in SQL written by hand.
-func TestForgottenPredicate(t *testing.T) {
+// What the README shows of a forgotten predicate is what is said.
+func TestReadmeRefusal(t *testing.T) {
 	t.Parallel()
-	_, err := query.Static(catalog, `select id, name from patients where name = @name`)
-	var refusal *query.Refusal
-	require.ErrorAs(t, err, &refusal)
-	require.Equal(t, "patients", refusal.Relation)
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	_, rest, ok := strings.Cut(string(readme), "```sql\n")
+	require.True(t, ok)
+	sql, rest, ok := strings.Cut(rest, "\n```\n")
+	require.True(t, ok)
+	_, rest, _ = strings.Cut(rest, "```\n")
+	text, _, ok := strings.Cut(rest, "\n```\n")
+	require.True(t, ok)
+
+	two := query.MustCatalog(query.TenantColumn("tenant_id", query.Text), query.Tenant("patients", "encounters"))
+	_, err = query.Static(two, sql)
+	require.ErrorIs(t, err, query.ErrRefused)
+	require.Equal(t, text, err.Error())
 }
 
 // capture gives what f prints.

@@ -230,7 +230,8 @@ func (a *attacker) request(method, path, token string, change func(*http.Request
 	if change != nil {
 		change(r)
 	}
-	response, err := http.DefaultClient.Do(r)
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // leaves no connection behind
+	response, err := client.Do(r)
 	if err != nil {
 		return 0, "", broken(err)
 	}

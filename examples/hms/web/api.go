@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/septum-go/septum/examples/hms/hospital"
 	"github.com/septum-go/septum/rls"
@@ -18,7 +20,11 @@ func API(auth *tenanthttp.Auth, db *rls.DB) http.Handler {
 	handle := func(pattern string, h tenanthttp.HandlerFunc) { mux.Handle(pattern, tenanthttp.Handler(auth, h)) }
 
 	handle("GET /patients", func(tc tenant.Context, w http.ResponseWriter, r *http.Request) error {
-		patients, err := hospital.Search(tc, db, r.URL.Query().Get("name"))
+		name, err := text("name", r.URL.Query().Get("name"))
+		if err != nil {
+			return err
+		}
+		patients, err := hospital.Search(tc, db, name)
 		return answer(w, http.StatusOK, patients, err)
 	})
 	handle("GET /patients/{id}", withPatient(db, func(tc tenant.Context, w http.ResponseWriter, p hospital.Patient) error {
@@ -37,7 +43,11 @@ func API(auth *tenanthttp.Auth, db *rls.DB) http.Handler {
 		return answer(w, http.StatusOK, wards, err)
 	})
 	handle("GET /wards/{ward}", func(tc tenant.Context, w http.ResponseWriter, r *http.Request) error {
-		beds, err := hospital.Ward(tc, db, r.PathValue("ward"))
+		ward, err := text("ward", r.PathValue("ward"))
+		if err != nil {
+			return err
+		}
+		beds, err := hospital.Ward(tc, db, ward)
 		return answer(w, http.StatusOK, beds, err)
 	})
 	handle("POST /admissions", func(tc tenant.Context, w http.ResponseWriter, r *http.Request) error {
@@ -45,11 +55,18 @@ func API(auth *tenanthttp.Auth, db *rls.DB) http.Handler {
 		if err != nil {
 			return tenanthttp.Fail(http.StatusBadRequest, "patient is not a number", err)
 		}
-		ward := r.URL.Query().Get("ward")
+		ward, err := text("ward", r.URL.Query().Get("ward"))
+		if err != nil {
+			return err
+		}
 		if ward == "" {
 			return tenanthttp.Fail(http.StatusBadRequest, "ward is missing", nil)
 		}
-		stay, err := hospital.Admit(tc, db, hospital.Admission{Patient: patient, Ward: ward, Reason: r.URL.Query().Get("reason"),
+		reason, err := text("reason", r.URL.Query().Get("reason"))
+		if err != nil {
+			return err
+		}
+		stay, err := hospital.Admit(tc, db, hospital.Admission{Patient: patient, Ward: ward, Reason: reason,
 			At: time.Now(), DayPrice: "420.00", Currency: "EUR"})
 		return answer(w, http.StatusCreated, stay, err)
 	})
@@ -70,6 +87,16 @@ func withPatient(db *rls.DB, h func(tenant.Context, http.ResponseWriter, hospita
 		return h(tc, w, p)
 	}
 }
+
+// text checks what a person typed: PostgreSQL stores neither NUL nor broken UTF-8.
+func text(name, value string) (string, error) {
+	if len(value) > maxText || strings.ContainsRune(value, 0) || !utf8.ValidString(value) {
+		return "", tenanthttp.Fail(http.StatusBadRequest, name+" is not a text of at most 200 bytes", nil)
+	}
+	return value, nil
+}
+
+const maxText = 200
 
 func answer(w http.ResponseWriter, status int, body any, err error) error {
 	if err != nil {
