@@ -42,7 +42,7 @@ test: ## run all tests (PKG=./rls ARGS='-run X -v' runs some)
 .PHONY: race
 race: ## run all tests under the race detector, with fewer generated cases (-short)
 	@QUIET=1 scripts/setup.sh postgres cc
-	@$(WITH_POSTGRES) go test -race -short $(ARGS) $(PKG)
+	@$(WITH_POSTGRES) go test -race -short -timeout 20m $(ARGS) $(PKG)
 
 .PHONY: lint
 lint: ## vet, golangci-lint (pinned, built into .bin) and shell syntax
