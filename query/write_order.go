@@ -38,7 +38,7 @@ func (w *writer) orderTerm(outputs []string, text string) {
 		w.fail(ruleIdentifier.refuse(shorten(text), "is not a column to sort by; write \"p.name\" or \"p.name desc nulls last\", and anything else with OrderByExpr"))
 		return
 	}
-	if name, err := parseColumnName(column); err == nil && slices.Contains(outputs, name) {
+	if name, ok := outputName(outputs, column); ok {
 		w.ident(name)
 	} else {
 		w.column(column)
@@ -46,9 +46,20 @@ func (w *writer) orderTerm(outputs []string, text string) {
 	w.order(o)
 }
 
+func outputName(outputs []string, column string) (string, bool) {
+	if len(outputs) == 0 {
+		return "", false
+	}
+	name, err := parseColumnName(column)
+	return name, err == nil && slices.Contains(outputs, name)
+}
+
 func parseOrder(text string) (o order, ok bool) {
-	if text == "" {
+	switch text {
+	case "", "asc":
 		return o, true
+	case "desc":
+		return order{desc: true}, true
 	}
 	words := strings.Fields(strings.ToLower(text))
 	if len(words) > 0 && (words[0] == "asc" || words[0] == "desc") {
