@@ -37,6 +37,7 @@ type graphSink interface {
 // graphTable is what is kept of a level beside the rows' values.
 type graphTable struct {
 	ids   map[string]int32 // keys of the edge that leads to the level, numbered
+	short map[uint64]int32 // those of eight bytes: bigints, which most keys are, cost no string each
 	known []bool           // by number: a row of the level above has it
 	in    []int32          // by row: number of its key
 	self  []int32          // by row: number of the key of its next round
@@ -46,7 +47,7 @@ type graphTable struct {
 func (r *graphReader) read(rows GraphRows) error {
 	r.tables = make([]graphTable, len(r.g.levels))
 	for i, l := range r.g.levels {
-		r.tables[i] = graphTable{ids: map[string]int32{}, outs: make([][]int32, len(l.children))}
+		r.tables[i] = graphTable{ids: map[string]int32{}, short: map[uint64]int32{}, outs: make([][]int32, len(l.children))}
 	}
 	for rows.Next() {
 		if r.nodes++; r.nodes > r.g.max {
@@ -118,16 +119,29 @@ func (t *graphTable) id(key []byte, parent bool) int32 {
 	if key == nil {
 		return -1
 	}
-	id, ok := t.ids[string(key)]
+	id, ok := t.lookup(key)
 	if !ok {
 		id = int32(len(t.known))
-		t.ids[string(key)] = id
 		t.known = append(t.known, false)
+		if len(key) == 8 {
+			t.short[binary.BigEndian.Uint64(key)] = id
+		} else {
+			t.ids[string(key)] = id
+		}
 	}
 	if parent {
 		t.known[id] = true
 	}
 	return id
+}
+
+func (t *graphTable) lookup(key []byte) (id int32, ok bool) {
+	if len(key) == 8 {
+		id, ok = t.short[binary.BigEndian.Uint64(key)]
+	} else {
+		id, ok = t.ids[string(key)]
+	}
+	return id, ok
 }
 
 // assemble puts the levels together, the deepest first, so that a row is complete before it is put into another.
