@@ -183,15 +183,15 @@ func (p *reportParser) checkScope(column, via int32, scope reportPath) (*reportC
 		return nil, nil, err
 	}
 	down := path.down()
-	if len(scope) == 0 && down > 0 {
-		return nil, nil, p.at(column, ReportFanOut, "one row of "+p.report.root.Name+" has many of "+col.relation.Name+
-			`: write {"has": {"relation": …, "filters": […]}} or has_no`)
+	if down == len(scope) && slices.Equal(path[:down].keys(), scope.keys()) {
+		return col, path, nil
 	}
-	if down != len(scope) || !slices.Equal(path[:down].keys(), scope.keys()) {
-		return nil, nil, p.at(column, ReportFanOut, "the condition is about "+scope.end(p.report.root).Name+
-			" and the column is not one of it or of what it refers to")
+	message := "the condition is about " + scope.end(p.report.root).Name + " and the column is not one of it or of what it refers to"
+	if len(scope) == 0 {
+		message = "one row of " + p.report.root.Name + " has many of " + col.relation.Name +
+			`: write {"has": {"relation": …, "filters": […]}} or has_no`
 	}
-	return col, path, nil
+	return nil, nil, p.at(column, ReportFanOut, message)
 }
 
 func (p *reportParser) operator(node int32, known []string, of string) (string, error) {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"flag"
 	"os"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -196,4 +198,45 @@ func TestReportErrorText(t *testing.T) {
 		`write "via" with the keys of one (choices: encounters.attending_id; encounters.referring_id)`)
 	beneath := errors.New("beneath")
 	require.ErrorIs(t, &ReportError{Err: beneath}, beneath)
+}
+
+// One report serves all requests.
+func TestReportConcurrent(t *testing.T) {
+	t.Parallel()
+	r := encountersReport(t)
+	examples := reportExamples(t, "report_accept.json")
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			for _, example := range examples {
+				q, err := r.Parse(example.Spec)
+				if err != nil || len(q.Args()) != len(q.Statement().Params()) || len(q.Items()) == 0 {
+					t.Error(example.Name, err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// The largest specification that the bounds let through still has a statement.
+func TestReportLargest(t *testing.T) {
+	t.Parallel()
+	dims, measures, filters := []string{}, []string{}, []string{}
+	for i := range reportMaxDims {
+		dims = append(dims, `{"column": "admitted_at", "bucket": "day", "name": "d`+strconv.Itoa(i)+`"}`)
+	}
+	for i := range reportMaxMeasures {
+		measures = append(measures, `{"fn": "avg", "column": "charges.amount", "name": "m`+strconv.Itoa(i)+`", "filters": [{"column": "code_title", "op": "icontains", "value": "x"}]}`)
+	}
+	for range (reportMaxConditions - reportMaxMeasures) / 2 {
+		filters = append(filters, `{"has": {"relation": "charges", "filters": [{"column": "charges.amount", "op": "between", "value": [1, 2]}]}}`)
+	}
+	spec := `{"dimensions": [` + strings.Join(dims, ",") + `], "measures": [` + strings.Join(measures, ",") + `], "filters": [` + strings.Join(filters, ",") + `], "totals": "levels"}`
+	_, err := encountersReport(t).Parse([]byte(spec))
+	require.NoError(t, err)
+	_, err = encountersReport(t).Parse([]byte(strings.Replace(spec, `"filters": [{"has"`, `"filters": [{"column": "days", "op": "gt", "value": 1}, {"has"`, 1)))
+	var refused *ReportError
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, ReportTooLarge, refused.Reason)
 }
