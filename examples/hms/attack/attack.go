@@ -49,14 +49,14 @@ type Attack struct {
 
 // Result is what came of an attack.
 type Result struct {
-	ID      string `json:"id"` // "A01", in the order of All
-	Threats string `json:"threats"`
-	Name    string `json:"attack"`
-	Way     Way    `json:"way"`
-	Wall    Wall   `json:"wall"`
-	Saw     string `json:"saw"`              // what the attacker saw, in a few words
-	Leak    string `json:"leak,omitempty"`   // what leaked; empty when nothing did
-	Failed  string `json:"failed,omitempty"` // why the attack could not be tried
+	ID      string // "A01", in the order of All
+	Threats string
+	Name    string
+	Way     Way
+	Wall    Wall
+	Saw     string // what the attacker saw, in a few words
+	Leak    string // what leaked; empty when nothing did
+	Failed  string // why the attack could not be tried
 }
 
 // Refused reports whether the attack was tried and got nothing.
@@ -93,10 +93,6 @@ func (f *Field) try(ctx context.Context, a Attack) (Result, error) {
 	r := Result{Threats: a.Threats, Name: a.Name, Way: a.Way}
 	var logs [2]string
 	for i, w := range f.worlds() {
-		before, err := w.fingerprint(ctx)
-		if err != nil {
-			return r, err
-		}
 		me := &attacker{ctx: ctx, field: f, world: w, way: a.Way}
 		attempt := a.run(me)
 		me.close()
@@ -112,13 +108,13 @@ func (f *Field) try(ctx context.Context, a Attack) (Result, error) {
 		if why := malfunction(attempt); why != "" {
 			r.Failed = why
 		}
-		if changed := before.othersChanged(after, w.Attacker.Tenant()); changed != "" {
+		if changed := w.kept.othersChanged(after, w.Attacker.Tenant()); changed != "" {
 			r.Leak = "changed rows of " + changed
 		}
 		if mark := w.foreignMark(logs[i]); mark != "" {
 			r.Leak = "read rows of " + mark
 		}
-		if !before.equal(after) {
+		if !w.kept.equal(after) {
 			if err := w.restore(ctx); err != nil {
 				return r, err
 			}

@@ -44,6 +44,8 @@ type World struct {
 	Forgeries map[string]string // tokens that claim the victim's tenant, by how they were made
 	Marks     map[string]string // hospital → what its record numbers begin with
 	Names     []string          // of the database and the like, which errors tell and which are not the same in both worlds
+
+	kept fingerprint // of the rows when the attacks began
 }
 
 func (f *Field) worlds() []*World { return []*World{f.World, f.Other} }
@@ -71,20 +73,19 @@ func (f *Field) check(ctx context.Context) error {
 		if err := w.keep(ctx); err != nil {
 			return err
 		}
-		print, err := w.fingerprint(ctx)
-		if err != nil {
+		var err error
+		if w.kept, err = w.fingerprint(ctx); err != nil {
 			return err
 		}
-		own[i] = print[w.Attacker.Tenant().String()]
+		own[i] = w.kept[w.Attacker.Tenant().String()]
 	}
 	if own[0] == "" || own[0] != own[1] {
 		return errors.New("attack: the two worlds must agree on the attacker's hospital")
 	}
-	print, err := f.World.fingerprint(ctx)
-	if err == nil && len(print) < 2 {
-		err = errors.New("attack: there is no other hospital to attack")
+	if len(f.World.kept) < 2 {
+		return errors.New("attack: there is no other hospital to attack")
 	}
-	return err
+	return nil
 }
 
 // fingerprint is a hash of all rows of each hospital.
@@ -165,7 +166,7 @@ func (w *World) keep(ctx context.Context) error {
 
 // restore puts every row back as it was when keep saw it.
 func (w *World) restore(ctx context.Context) error {
-	return w.unbound(ctx, func(tx pgx.Tx) error {
+	err := w.unbound(ctx, func(tx pgx.Tx) error {
 		batch := &pgx.Batch{}
 		for _, table := range slices.Backward(tables) {
 			batch.Queue("delete from public." + table)
@@ -175,6 +176,14 @@ func (w *World) restore(ctx context.Context) error {
 		}
 		return tx.SendBatch(ctx, batch).Close()
 	})
+	if err != nil {
+		return err
+	}
+	now, err := w.fingerprint(ctx)
+	if err == nil && !w.kept.equal(now) {
+		err = errors.New("attack: the rows could not be put back as they were")
+	}
+	return err
 }
 
 // unbound runs f as an owner whom the policies do not bind: in the same transaction FORCE is taken off the tables and put back, so
