@@ -86,6 +86,7 @@ func (p *prover) walk(sc *scope, n *ast.Node) {
 	case *ast.Node_ColumnDef: // columns of a function in FROM
 		p.typeName(v.ColumnDef.TypeName)
 		if c := v.ColumnDef.CollClause; c != nil {
+			p.walk(sc, c.Arg)
 			p.qualifiedName(c.Collname, c.Location)
 		}
 	case *ast.Node_RangeTableFuncCol:

@@ -208,14 +208,16 @@ func (p *prover) rangeFunction(sc, lateral *scope, f *ast.RangeFunction) *from {
 	it := &item{open: true}
 	for _, n := range f.Functions {
 		// Each is a list of the call and its column definitions.
-		for i, part := range n.GetList().GetItems() {
-			if i == 0 {
-				it.location = callLocation(part, it.location)
-				p.walk(lateral, part)
-				it.name = functionName(part)
-				continue
-			}
-			p.walkList(lateral, part.GetList().GetItems())
+		items := n.GetList().GetItems()
+		if len(items) == 0 || len(items) > 2 || (len(items) == 2 && items[1].GetNode() != nil && items[1].GetList() == nil) {
+			p.refuse(it.location, ruleUnknownForm)
+			return nil
+		}
+		it.location = callLocation(items[0], it.location)
+		it.name = functionName(items[0])
+		p.walk(lateral, items[0])
+		if len(items) == 2 {
+			p.walkList(lateral, items[1].GetList().GetItems())
 		}
 	}
 	p.walkList(lateral, f.Coldeflist)

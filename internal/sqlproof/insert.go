@@ -37,7 +37,7 @@ func (p *prover) insertColumns(target *item, s *ast.InsertStmt) int {
 	seen := map[string]bool{}
 	for i, n := range s.Cols {
 		t := n.GetResTarget()
-		if t == nil {
+		if t == nil || t.Val != nil {
 			p.refuse(target.location, ruleUnknownForm)
 			return -1
 		}
@@ -67,6 +67,9 @@ func (p *prover) insertSource(sc *scope, target *item, n *ast.Node, at int) {
 	s := n.GetSelectStmt()
 	if s == nil {
 		p.refuse(target.location, ruleUnknownForm)
+		return
+	}
+	if !p.oneForm(s) {
 		return
 	}
 	if len(s.ValuesLists) > 0 && s.WithClause == nil && len(s.SortClause) == 0 && s.LimitCount == nil && s.LimitOffset == nil && len(s.LockingClause) == 0 {
@@ -134,6 +137,9 @@ func (p *prover) onConflict(sc *scope, target *from, c *ast.OnConflictClause) {
 		return
 	}
 	if c.Action != ast.OnConflictAction_ONCONFLICT_UPDATE {
+		if c.WhereClause != nil || len(c.TargetList) > 0 {
+			p.refuse(c.Location, ruleUnknownForm)
+		}
 		if it.tenant != nil {
 			it.tenant.given = exactTenant
 		}

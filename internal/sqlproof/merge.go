@@ -66,6 +66,11 @@ func (p *prover) mergeWhen(sc *scope, target, source *from, w *ast.MergeWhenClau
 			return
 		}
 	}
+	if (len(w.Values) > 0 && w.CommandType != ast.CmdType_CMD_INSERT) ||
+		(len(w.TargetList) > 0 && w.CommandType != ast.CmdType_CMD_INSERT && w.CommandType != ast.CmdType_CMD_UPDATE) {
+		p.refuse(it.location, ruleUnknownForm)
+		return
+	}
 	switch w.CommandType {
 	case ast.CmdType_CMD_UPDATE:
 		p.assignments(seen, it, w.TargetList)
@@ -84,10 +89,14 @@ func (p *prover) mergeInsert(sc *scope, target *item, w *ast.MergeWhenClause) {
 		p.refuseAt(int(target.location), ruleNoColumnList, target.written(), "", p.writeInsert(target))
 		return
 	}
+	if len(w.TargetList) != len(w.Values) {
+		p.refuseAt(int(target.location), ruleInsertTenant, target.written(), "", p.writeInsert(target))
+		return
+	}
 	done := target.tenant == nil
 	for i, n := range w.TargetList {
 		t := n.GetResTarget()
-		if i >= len(w.Values) || t == nil {
+		if t == nil || t.Val != nil {
 			p.refuseAt(int(target.location), ruleInsertTenant, target.written(), "", p.writeInsert(target))
 			return
 		}

@@ -55,6 +55,9 @@ func (p *prover) selectStmt(outer *scope, s *ast.SelectStmt, self *cte) *query {
 	if p.refusal != nil {
 		return &query{}
 	}
+	if !p.oneForm(s) {
+		return &query{}
+	}
 	switch {
 	case s.Op != ast.SetOperation_SETOP_NONE:
 		return p.setOperation(sc, s, self)
@@ -62,6 +65,16 @@ func (p *prover) selectStmt(outer *scope, s *ast.SelectStmt, self *cte) *query {
 		return p.values(sc, s)
 	}
 	return p.plainSelect(sc, s)
+}
+
+// oneForm refuses trees that are a SELECT, VALUES and a set operation at once: no text has them.
+func (p *prover) oneForm(s *ast.SelectStmt) bool {
+	plain := len(s.TargetList)+len(s.FromClause)+len(s.GroupClause)+len(s.WindowClause)+len(s.DistinctClause) > 0 || s.WhereClause != nil || s.HavingClause != nil
+	set := s.Op != ast.SetOperation_SETOP_NONE
+	if (plain && set) || (len(s.ValuesLists) > 0 && (plain || set)) || (!set && (s.Larg != nil || s.Rarg != nil)) {
+		p.refuse(0, ruleUnknownForm)
+	}
+	return p.refusal == nil
 }
 
 // plainSelect binds in the order in which PostgreSQL does, because the first use of a parameter gives it its type.

@@ -18,7 +18,8 @@ type messageShape struct {
 type fieldShape struct {
 	index   int
 	does    fieldCheck
-	allowed uint64 // bits of the enum values
+	allowed uint64       // bits of the enum values
+	only    reflect.Type // the kind of all nodes of a list, nil for any
 }
 
 type fieldCheck uint8
@@ -45,12 +46,16 @@ func mustBuildShapes(list []message, enums []enum) map[reflect.Type]*messageShap
 	m := make(map[reflect.Type]*messageShape, len(list))
 	for _, entry := range list {
 		t := reflect.TypeOf(entry.of)
-		allowed := map[string]bool{}
-		for _, name := range strings.Fields(entry.fields) {
+		allowed, only := map[string]bool{}, map[string]reflect.Type{}
+		for _, word := range strings.Fields(entry.fields) {
+			name, kind, _ := strings.Cut(word, ":")
 			if _, ok := t.Elem().FieldByName(name); !ok {
 				panic("sqlproof: " + t.String() + " has no field " + name)
 			}
 			allowed[name] = true
+			if kind != "" {
+				only[name] = messageNamed(list, kind)
+			}
 		}
 		s := &messageShape{}
 		for i := range t.Elem().NumField() {
@@ -58,7 +63,7 @@ func mustBuildShapes(list []message, enums []enum) map[reflect.Type]*messageShap
 			if !f.IsExported() {
 				continue
 			}
-			fs := fieldShape{index: i}
+			fs := fieldShape{index: i, only: only[f.Name]}
 			bits, isEnum := values[f.Type]
 			switch {
 			case !allowed[f.Name]:
@@ -81,6 +86,15 @@ func mustBuildShapes(list []message, enums []enum) map[reflect.Type]*messageShap
 		m[t] = s
 	}
 	return m
+}
+
+func messageNamed(list []message, name string) reflect.Type {
+	for _, m := range list {
+		if t := reflect.TypeOf(m.of); t.Elem().Name() == name {
+			return t
+		}
+	}
+	panic("sqlproof: no message " + name)
 }
 
 // shape checks a tree.
@@ -126,6 +140,10 @@ func (p *prover) shapeOf(v reflect.Value) {
 			p.shapeOf(field)
 		case checkList:
 			for i := range field.Len() {
+				if f.only != nil && !holds(field.Index(i), f.only) {
+					p.refuseForm(v, v.Type().Elem().Field(f.index).Name)
+					return
+				}
 				p.shapeOf(field.Index(i))
 			}
 		case checkChoice:
@@ -135,6 +153,15 @@ func (p *prover) shapeOf(v reflect.Value) {
 			return
 		}
 	}
+}
+
+// holds reports whether a *ast.Node holds a message of one kind.
+func holds(node reflect.Value, kind reflect.Type) bool {
+	n, ok := node.Interface().(*ast.Node)
+	if !ok || n == nil || n.Node == nil {
+		return false
+	}
+	return reflect.ValueOf(n.Node).Elem().Field(0).Type() == kind
 }
 
 func (p *prover) shapeOfChoice(owner, field reflect.Value) {

@@ -2,7 +2,7 @@ package sqlproof
 
 import "github.com/sqlc-dev/oliphant/ast"
 
-// A message lists the fields that may be set.
+// A message lists the fields that may be set. Name:Kind says that the nodes of a list are all of that kind.
 type message struct {
 	of     any
 	fields string
@@ -24,17 +24,17 @@ var messages = []message{
 	{(*ast.BitString)(nil), "Bsval"},
 
 	// statements
-	{(*ast.SelectStmt)(nil), "DistinctClause IntoClause TargetList FromClause WhereClause GroupClause GroupDistinct HavingClause WindowClause ValuesLists SortClause LimitOffset LimitCount LimitOption LockingClause WithClause Op All Larg Rarg"},
+	{(*ast.SelectStmt)(nil), "DistinctClause IntoClause TargetList:ResTarget FromClause WhereClause GroupClause GroupDistinct HavingClause WindowClause:WindowDef ValuesLists:List SortClause:SortBy LimitOffset LimitCount LimitOption LockingClause:LockingClause WithClause Op All Larg Rarg"},
 	{(*ast.IntoClause)(nil), "Rel ColNames AccessMethod Options OnCommit TableSpaceName SkipData"}, // refused by a rule of its own
-	{(*ast.InsertStmt)(nil), "Relation Cols SelectStmt OnConflictClause ReturningClause WithClause Override"},
-	{(*ast.UpdateStmt)(nil), "Relation TargetList WhereClause FromClause ReturningClause WithClause"},
+	{(*ast.InsertStmt)(nil), "Relation Cols:ResTarget SelectStmt OnConflictClause ReturningClause WithClause Override"},
+	{(*ast.UpdateStmt)(nil), "Relation TargetList:ResTarget WhereClause FromClause ReturningClause WithClause"},
 	{(*ast.DeleteStmt)(nil), "Relation UsingClause WhereClause ReturningClause WithClause"},
-	{(*ast.MergeStmt)(nil), "Relation SourceRelation JoinCondition MergeWhenClauses ReturningClause WithClause"},
-	{(*ast.MergeWhenClause)(nil), "MatchKind CommandType Override Condition TargetList Values"},
-	{(*ast.OnConflictClause)(nil), "Action Infer TargetList WhereClause Location"},
-	{(*ast.InferClause)(nil), "IndexElems WhereClause Conname Location"},
-	{(*ast.IndexElem)(nil), "Name Expr Collation Opclass Ordering NullsOrdering"},
-	{(*ast.ReturningClause)(nil), "Options Exprs"},
+	{(*ast.MergeStmt)(nil), "Relation SourceRelation JoinCondition MergeWhenClauses:MergeWhenClause ReturningClause WithClause"},
+	{(*ast.MergeWhenClause)(nil), "MatchKind CommandType Override Condition TargetList:ResTarget Values"},
+	{(*ast.OnConflictClause)(nil), "Action Infer TargetList:ResTarget WhereClause Location"},
+	{(*ast.InferClause)(nil), "IndexElems:IndexElem WhereClause Conname Location"},
+	{(*ast.IndexElem)(nil), "Name Expr Collation:String Opclass:String Ordering NullsOrdering"},
+	{(*ast.ReturningClause)(nil), "Options:ReturningOption Exprs:ResTarget"},
 	{(*ast.ReturningOption)(nil), "Option Value Location"},
 	{(*ast.ResTarget)(nil), "Name Indirection Val Location"},
 	{(*ast.MultiAssignRef)(nil), "Source Colno Ncolumns"},
@@ -42,43 +42,43 @@ var messages = []message{
 	{(*ast.CurrentOfExpr)(nil), "CursorName CursorParam"}, // refused by a rule of its own
 
 	// FROM and WITH
-	{(*ast.WithClause)(nil), "Ctes Recursive Location"},
-	{(*ast.CommonTableExpr)(nil), "Ctename Aliascolnames Ctematerialized Ctequery SearchClause CycleClause Location"},
-	{(*ast.CTESearchClause)(nil), "SearchColList SearchBreadthFirst SearchSeqColumn Location"},
-	{(*ast.CTECycleClause)(nil), "CycleColList CycleMarkColumn CycleMarkValue CycleMarkDefault CyclePathColumn Location"},
+	{(*ast.WithClause)(nil), "Ctes:CommonTableExpr Recursive Location"},
+	{(*ast.CommonTableExpr)(nil), "Ctename Aliascolnames:String Ctematerialized Ctequery SearchClause CycleClause Location"},
+	{(*ast.CTESearchClause)(nil), "SearchColList:String SearchBreadthFirst SearchSeqColumn Location"},
+	{(*ast.CTECycleClause)(nil), "CycleColList:String CycleMarkColumn CycleMarkValue CycleMarkDefault CyclePathColumn Location"},
 	{(*ast.RangeVar)(nil), "Catalogname Schemaname Relname Inh Relpersistence Alias Location"},
-	{(*ast.Alias)(nil), "Aliasname Colnames"},
-	{(*ast.JoinExpr)(nil), "Jointype IsNatural Larg Rarg UsingClause JoinUsingAlias Quals Alias"},
+	{(*ast.Alias)(nil), "Aliasname Colnames:String"},
+	{(*ast.JoinExpr)(nil), "Jointype IsNatural Larg Rarg UsingClause:String JoinUsingAlias Quals Alias"},
 	{(*ast.RangeSubselect)(nil), "Lateral Subquery Alias"},
-	{(*ast.RangeFunction)(nil), "Lateral Ordinality IsRowsfrom Functions Alias Coldeflist"},
-	{(*ast.RangeTableFunc)(nil), "Lateral Docexpr Rowexpr Namespaces Columns Alias Location"},
+	{(*ast.RangeFunction)(nil), "Lateral Ordinality IsRowsfrom Functions:List Alias Coldeflist:ColumnDef"},
+	{(*ast.RangeTableFunc)(nil), "Lateral Docexpr Rowexpr Namespaces:ResTarget Columns:RangeTableFuncCol Alias Location"},
 	{(*ast.RangeTableFuncCol)(nil), "Colname TypeName ForOrdinality IsNotNull Colexpr Coldefexpr Location"},
 	{(*ast.RangeTableSample)(nil), "Relation Method Args Repeatable Location"}, // refused by a rule of its own
 	{(*ast.ColumnDef)(nil), "Colname TypeName IsLocal CollClause Location"},
-	{(*ast.LockingClause)(nil), "LockedRels Strength WaitPolicy"},
+	{(*ast.LockingClause)(nil), "LockedRels:RangeVar Strength WaitPolicy"},
 
 	// expressions
 	{(*ast.ColumnRef)(nil), "Fields Location"},
 	{(*ast.A_Star)(nil), ""},
 	{(*ast.ParamRef)(nil), "Number Location"},
 	{(*ast.A_Const)(nil), "Val Isnull Location"},
-	{(*ast.A_Expr)(nil), "Kind Name Lexpr Rexpr RexprListStart RexprListEnd Location"},
+	{(*ast.A_Expr)(nil), "Kind Name:String Lexpr Rexpr RexprListStart RexprListEnd Location"},
 	{(*ast.BoolExpr)(nil), "Boolop Args Location"},
-	{(*ast.SubLink)(nil), "SubLinkType Testexpr OperName Subselect Location"},
-	{(*ast.FuncCall)(nil), "Funcname Args AggOrder AggFilter Over AggWithinGroup AggStar AggDistinct FuncVariadic Funcformat Location"},
+	{(*ast.SubLink)(nil), "SubLinkType Testexpr OperName:String Subselect Location"},
+	{(*ast.FuncCall)(nil), "Funcname:String Args AggOrder:SortBy AggFilter Over AggWithinGroup AggStar AggDistinct FuncVariadic Funcformat Location"},
 	{(*ast.NamedArgExpr)(nil), "Arg Name Argnumber Location"},
-	{(*ast.WindowDef)(nil), "Name Refname PartitionClause OrderClause FrameOptions StartOffset EndOffset Location"},
-	{(*ast.SortBy)(nil), "Node SortbyDir SortbyNulls UseOp Location"},
+	{(*ast.WindowDef)(nil), "Name Refname PartitionClause OrderClause:SortBy FrameOptions StartOffset EndOffset Location"},
+	{(*ast.SortBy)(nil), "Node SortbyDir SortbyNulls UseOp:String Location"},
 	{(*ast.GroupingSet)(nil), "Kind Content Location"},
 	{(*ast.GroupingFunc)(nil), "Args Location"},
 	{(*ast.TypeCast)(nil), "Arg TypeName Location"},
-	{(*ast.TypeName)(nil), "Names TypeOid Setof PctType Typmods Typemod ArrayBounds Location"},
-	{(*ast.CollateClause)(nil), "Arg Collname Location"},
+	{(*ast.TypeName)(nil), "Names:String TypeOid Setof PctType Typmods Typemod ArrayBounds:Integer Location"},
+	{(*ast.CollateClause)(nil), "Arg Collname:String Location"},
 	{(*ast.A_Indirection)(nil), "Arg Indirection"},
 	{(*ast.A_Indices)(nil), "IsSlice Lidx Uidx"},
 	{(*ast.A_ArrayExpr)(nil), "Elements ListStart ListEnd Location"},
 	{(*ast.RowExpr)(nil), "Args RowFormat Location"},
-	{(*ast.CaseExpr)(nil), "Arg Args Defresult Location"},
+	{(*ast.CaseExpr)(nil), "Arg Args:CaseWhen Defresult Location"},
 	{(*ast.CaseWhen)(nil), "Expr Result Location"},
 	{(*ast.CoalesceExpr)(nil), "Args Location"},
 	{(*ast.MinMaxExpr)(nil), "Op Args Location"},
@@ -102,15 +102,15 @@ var messages = []message{
 	{(*ast.JsonObjectConstructor)(nil), "Exprs Output AbsentOnNull Unique Location"},
 	{(*ast.JsonArrayConstructor)(nil), "Exprs Output AbsentOnNull Location"},
 	{(*ast.JsonArrayQueryConstructor)(nil), "Query Output Format AbsentOnNull Location"},
-	{(*ast.JsonAggConstructor)(nil), "Output AggFilter AggOrder Over Location"},
+	{(*ast.JsonAggConstructor)(nil), "Output AggFilter AggOrder:SortBy Over Location"},
 	{(*ast.JsonObjectAgg)(nil), "Constructor Arg AbsentOnNull Unique"},
 	{(*ast.JsonArrayAgg)(nil), "Constructor Arg AbsentOnNull"},
 	{(*ast.JsonIsPredicate)(nil), "Expr Format ItemType UniqueKeys Location"},
 	{(*ast.JsonFuncExpr)(nil), "Op ColumnName ContextItem Pathspec Passing Output OnEmpty OnError Wrapper Quotes Location"},
 	{(*ast.JsonBehavior)(nil), "Btype Expr Coerce Location"},
-	{(*ast.JsonTable)(nil), "ContextItem Pathspec Passing Columns OnError Alias Lateral Location"},
+	{(*ast.JsonTable)(nil), "ContextItem Pathspec Passing Columns:JsonTableColumn OnError Alias Lateral Location"},
 	{(*ast.JsonTablePathSpec)(nil), "String_ Name NameLocation Location"},
-	{(*ast.JsonTableColumn)(nil), "Coltype Name TypeName Pathspec Format Wrapper Quotes Columns OnEmpty OnError Location"},
+	{(*ast.JsonTableColumn)(nil), "Coltype Name TypeName Pathspec Format Wrapper Quotes Columns:JsonTableColumn OnEmpty OnError Location"},
 }
 
 // Values are those of the protobuf enums. 0, "undefined", stands only where the parser leaves a field unset.

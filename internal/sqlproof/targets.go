@@ -18,11 +18,11 @@ func (p *prover) targets(sc *scope, list []*ast.Node, nulls bool) []*output {
 	outputs := make([]*output, 0, len(list))
 	for _, n := range list {
 		t := n.GetResTarget()
-		if t == nil {
+		if t == nil || len(t.Indirection) > 0 {
 			p.refuse(0, ruleUnknownForm)
 			return nil
 		}
-		if ref := t.Val.GetColumnRef(); ref != nil && isStar(ref) && len(t.Indirection) == 0 {
+		if ref := t.Val.GetColumnRef(); ref != nil && isStar(ref) {
 			outputs = append(outputs, p.expand(sc, ref)...)
 		} else if ind := t.Val.GetAIndirection(); ind != nil && endsInStar(ind) {
 			p.walk(sc, t.Val)
