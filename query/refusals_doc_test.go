@@ -44,7 +44,9 @@ var docExamples = map[string]docExample{
 		},
 	},
 	"SEP-B04": {
-		func(c *query.Catalog) any { return c.Select("id").From("patients").Where(query.Expr("data ? 'allergies'")) },
+		func(c *query.Catalog) any {
+			return c.Select("id").From("patients").Where(query.Expr("data ? 'allergies'"))
+		},
 		func(c *query.Catalog) any {
 			return c.Select("id").From("patients").Where(query.Expr("data ?? 'allergies' AND name = ?", "Zoe"))
 		},
@@ -73,7 +75,9 @@ var docExamples = map[string]docExample{
 	},
 	"SEP-B09": {
 		func(c *query.Catalog) any { return c.Select("lower(name)").From("patients -- ") },
-		func(c *query.Catalog) any { return c.Select().Columns(query.Expr("lower(name)").As("n")).From("patients") },
+		func(c *query.Catalog) any {
+			return c.Select().Columns(query.Expr("lower(name)").As("n")).From("patients")
+		},
 	},
 	"SEP-B10": {
 		func(c *query.Catalog) any { return c.Insert("patients").Set("tenant_id", 2).Set("name", "Zoe") },
@@ -102,8 +106,12 @@ var docExamples = map[string]docExample{
 		},
 	},
 	"SEP-B15": {
-		func(c *query.Catalog) any { return c.Select("id").From("patients").Where(sq.Eq{"ward": query.Arg("tenant")}) },
-		func(c *query.Catalog) any { return c.Select("id").From("patients").Where(sq.Eq{"ward": query.Arg("ward")}) },
+		func(c *query.Catalog) any {
+			return c.Select("id").From("patients").Where(sq.Eq{"ward": query.Arg("tenant")})
+		},
+		func(c *query.Catalog) any {
+			return c.Select("id").From("patients").Where(sq.Eq{"ward": query.Arg("ward")})
+		},
 	},
 	"SEP-B16": {
 		func(c *query.Catalog) any { return c.Select("id").From("charges").Where(sq.Lt{"amount": math.NaN()}) },

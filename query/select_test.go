@@ -13,13 +13,25 @@ import (
 // said is what this table is for.
 func TestSelectText(t *testing.T) {
 	t.Parallel()
+	for _, test := range selectTexts() {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, test.want, text(t, test.b))
+		})
+	}
+}
+
+// textCase is a builder and what it writes.
+type textCase struct {
+	name string
+	b    query.Builder
+	want string
+}
+
+func selectTexts() []textCase {
 	c := clinic
 	on := query.On("e.patient_id = p.id")
-	for _, test := range []struct {
-		name string
-		b    query.Builder
-		want string
-	}{
+	return []textCase{
 		{"one relation", c.Select("id").From("patients"),
 			`select "id" from "patients" where "patients"."tenant_id" = $1`},
 		{"inner join", c.Select("p.id").From("patients p").Join("encounters e", on),
@@ -95,11 +107,6 @@ func TestSelectText(t *testing.T) {
 			`((select "id" from "patients" where "patients"."tenant_id" = $1) union (select "id" from "encounters" where "encounters"."tenant_id" = $1)) intersect (select "id" from "charges" where "charges"."tenant_id" = $1)`},
 		{"everything of one", c.Select("p.*").From("patients p"), `select "p".* from "patients" as "p" where "p"."tenant_id" = $1`},
 		{"quoted and folded names", c.Select(`P."name" as "N m"`).From("Patients AS p"), `select "p"."name" as "N m" from "patients" as "p" where "p"."tenant_id" = $1`},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			require.Equal(t, test.want, text(t, test.b))
-		})
 	}
 }
 

@@ -11,13 +11,18 @@ import (
 
 func TestWriteText(t *testing.T) {
 	t.Parallel()
+	for _, test := range writeTexts() {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, test.want, text(t, test.b))
+		})
+	}
+}
+
+func writeTexts() []textCase {
 	c := clinic
 	id := sq.Eq{"id": query.Arg("id")}
-	for _, test := range []struct {
-		name string
-		b    query.Builder
-		want string
-	}{
+	return []textCase{
 		{"insert", c.Insert("patients").Columns("id", "name").Values(query.Arg("id"), query.Arg("name")),
 			`insert into "patients" ("tenant_id", "id", "name") values ($1, $2, $3)`},
 		{"insert by Set", c.Insert("patients").Set("id", 1).Set("name", query.Expr("upper(?)", "x")).Returning("id"),
@@ -52,11 +57,10 @@ func TestWriteText(t *testing.T) {
 		{"delete all of the tenant's", c.Delete("charges").All(), `delete from "charges" where "charges"."tenant_id" = $1`},
 		{"archive", c.Insert("charges").With("gone", c.Delete("charges").Where(sq.Eq{"status": "old"}).Returning("id", "code")).Columns("id", "code").Query(c.Select("g.id", "g.code").From("gone g")),
 			`with "gone" as (delete from "charges" where "charges"."tenant_id" = $1 and ("status" = $2) returning "id", "code") insert into "charges" ("tenant_id", "id", "code") select $1::uuid, "g"."id", "g"."code" from "gone" as "g"`},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			require.Equal(t, test.want, text(t, test.b))
-		})
+		{"merge", c.Merge("patients p").Using("encounters e", query.On("e.patient_id = p.id")).MatchedSet("ward", query.Expr("e.ward")).NotMatchedSet("id", query.Expr("e.patient_id")).NotMatchedSet("name", "x"),
+			`merge into "patients" as "p" using (select * from "encounters" as "e" where "e"."tenant_id" = $1) as "e" on (e.patient_id = p.id) and "p"."tenant_id" = $1 when matched then update set "ward" = (e.ward) when not matched then insert ("tenant_id", "id", "name") values ($1, (e.patient_id), $2)`},
+		{"merge, deleting", c.Merge("charges c").UsingSource(query.Sub(c.Select("e.id").From("encounters e").Where(sq.Eq{"e.status": "void"}), "x"), query.On("x.id = c.encounter_id")).MatchedDelete(),
+			`merge into "charges" as "c" using (select "e"."id" from "encounters" as "e" where "e"."tenant_id" = $1 and ("e"."status" = $2)) as "x" on (x.id = c.encounter_id) and "c"."tenant_id" = $1 when matched then delete`},
 	}
 }
 
