@@ -14,6 +14,7 @@ const (
 	hintOptional                    // under OR, NOT, CASE, IS
 	hintList                        // IN (…) of several values
 	hintExpression                  // anywhere else in a condition
+	hintFree                        // = a column that cannot carry the tenant
 )
 
 func (c *column) hint(h hint) {
@@ -65,7 +66,7 @@ func (p *prover) diagnose(it *item) (rule, write string) {
 		case j.join == ast.JoinType_JOIN_FULL:
 			return ruleFullJoin, "(SELECT … FROM " + it.relationName() + " WHERE " + quoteName(it.tenant.name) + " = " + p.tenantText() + ") " + quoteName(it.name) + " FULL JOIN …"
 		case (j.join == ast.JoinType_JOIN_LEFT) == (f == j.right):
-			if it.group != nil && it.group.class(it.tenant, false) != nil {
+			if h&hintFree != 0 || (it.group != nil && it.group.class(it.tenant, false) != nil) {
 				return ruleFreeAnchor, p.writeOn(it, j)
 			}
 			return ruleNullable, p.writeOn(it, j)
@@ -82,7 +83,7 @@ func (p *prover) diagnose(it *item) (rule, write string) {
 		return ruleLiteral, p.writeWhere(it)
 	case h&hintExpression != 0:
 		return ruleExpression, p.writeWhere(it)
-	case it.group != nil && it.group.class(it.tenant, false) != nil:
+	case h&hintFree != 0, it.group != nil && it.group.class(it.tenant, false) != nil:
 		return ruleFreeAnchor, p.writeWhere(it)
 	}
 	if j := it.from.parent; j != nil && it.from == j.right && p.anchor(it) != nil {

@@ -81,17 +81,18 @@ func hasStar(list []*ast.Node) bool {
 
 // An operand is one side of an equality: a column that may carry the tenant, the tenant parameter, or neither.
 type operand struct {
-	column   *column
-	bare     bool // the tenant parameter without a cast
-	literal  bool
-	location int32
+	column    *column
+	bare      bool // the tenant parameter without a cast
+	literal   bool
+	reference bool // a column reference, also to a column that cannot carry the tenant
+	location  int32
 }
 
 func (p *prover) operand(sc *scope, n *ast.Node) operand {
 	switch v := n.GetNode().(type) {
 	case *ast.Node_ColumnRef:
 		if !isStar(v.ColumnRef) {
-			return operand{column: p.resolve(sc, v.ColumnRef), location: v.ColumnRef.Location}
+			return operand{column: p.resolve(sc, v.ColumnRef), reference: true, location: v.ColumnRef.Location}
 		}
 	case *ast.Node_ParamRef:
 		if p.parameter(v.ParamRef) {
@@ -119,9 +120,12 @@ func (p *prover) relate(a, b operand, location int32) []equality {
 			p.tenantBeside(y.column != nil && !y.bare, x.location)
 		}
 		if x.column != nil && y.column == nil {
-			if y.literal {
+			switch {
+			case y.literal:
 				x.column.hint(hintLiteral)
-			} else {
+			case y.reference:
+				x.column.hint(hintFree)
+			default:
 				x.column.hint(p.inCondition)
 			}
 		}

@@ -43,8 +43,7 @@ func (p *prover) walk(sc *scope, n *ast.Node) {
 		p.walk(sc, v.CollateClause.Arg)
 		p.qualifiedName(v.CollateClause.Collname, v.CollateClause.Location)
 	case *ast.Node_AIndirection:
-		p.walk(sc, v.AIndirection.Arg)
-		p.walkList(sc, v.AIndirection.Indirection)
+		p.indirection(sc, v.AIndirection)
 	case *ast.Node_AIndices:
 		p.walkAll(sc, v.AIndices.Lidx, v.AIndices.Uidx)
 	case *ast.Node_AArrayExpr:

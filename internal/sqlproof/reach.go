@@ -40,6 +40,55 @@ func (p *prover) function(list []*ast.Node, location int32) {
 // syntaxFunctions are what the grammar makes of COLLATION FOR and SYSTEM_USER.
 var syntaxFunctions = map[string]bool{"pg_collation_for": true, "system_user": true}
 
+// indirection binds (x).name and x[n]. PostgreSQL reads (x).name as a call of the function name when x has no such field,
+// for any x: ('septum.tenant').current_setting reads the setting. So the name must be a column of a declared relation's
+// row, a field that built-in functions return, or a harmless function.
+func (p *prover) indirection(sc *scope, ind *ast.A_Indirection) {
+	row := p.wholeRow(sc, ind.Arg.GetColumnRef())
+	if row == nil {
+		p.walk(sc, ind.Arg)
+	}
+	for i, n := range ind.Indirection {
+		s := n.GetString_()
+		switch {
+		case s == nil:
+			p.walk(sc, n)
+		case systemColumns[s.Sval]:
+			p.refuse(ind.Arg.GetColumnRef().GetLocation(), ruleSystemColumn)
+		case i == 0 && row != nil && row.relation.has(s.Sval), harmlessFunctions[s.Sval], p.catalog.functions[s.Sval], resultFields[s.Sval]:
+		default:
+			p.refuseAt(int(ind.Arg.GetColumnRef().GetLocation()), ruleFunction, s.Sval, "", "")
+		}
+	}
+}
+
+// wholeRow is the relation with known columns whose row a lone name means, or nil.
+func (p *prover) wholeRow(sc *scope, ref *ast.ColumnRef) *item {
+	if ref == nil || len(ref.Fields) != 1 || ref.Fields[0].GetString_() == nil {
+		return nil
+	}
+	name := ref.Fields[0].GetString_().Sval
+	for s := sc; s != nil; s = s.outer {
+		for _, f := range s.visible {
+			if hits, maybe := p.search(f, name); len(hits) > 0 || maybe {
+				return nil
+			}
+		}
+		if s.level == nil {
+			continue
+		}
+		for _, it := range s.level.byName[name] {
+			if inside(s.visible, it) && it.relation != nil && it.relation.Columns != nil {
+				return it
+			}
+		}
+	}
+	return nil
+}
+
+// resultFields are the names of fields that built-in functions return, and of fields of anonymous rows.
+var resultFields = words("key value lexeme positions weights word ndoc nentry f1 f2 f3 f4 f5 f6 f7 f8 f9")
+
 // operator refuses signs that PostgreSQL does not have, and those of other schemas. An empty name is fine.
 func (p *prover) operator(list []*ast.Node, location int32) {
 	if len(list) == 0 {
