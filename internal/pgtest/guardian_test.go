@@ -34,6 +34,10 @@ func TestNothingOutlivesTheProcess(t *testing.T) {
 			}
 			cmd, child := spawn(t, EnvSource+"="+string(source), EnvURL+"=")
 			dir := dataDir(t, child.URL)
+			var server int
+			if source != Docker {
+				server = postmaster(t, filepath.Dir(dir))
+			}
 			_, err := probe(limit(t), child.URL)
 			require.NoError(t, err)
 
@@ -42,6 +46,7 @@ func TestNothingOutlivesTheProcess(t *testing.T) {
 			refuses(t, child.URL)
 			if source != Docker {
 				requireGone(t, filepath.Dir(dir))
+				requireEnded(t, server)
 			}
 		})
 	}
@@ -51,6 +56,21 @@ func requireGone(t *testing.T, dir string) {
 	t.Helper()
 	require.Eventually(t, func() bool { _, err := os.Stat(dir); return os.IsNotExist(err) },
 		10*time.Second, 20*time.Millisecond, "the server's directory is still there")
+}
+
+func requireEnded(t *testing.T, pid int) {
+	t.Helper()
+	require.Eventually(t, func() bool { return syscall.Kill(pid, 0) != nil }, 10*time.Second, 20*time.Millisecond, "the server still runs")
+}
+
+// Ctrl-C is for the tests. They may want to end in order, with a server.
+func TestCtrlCDoesNotReachTheServer(t *testing.T) {
+	t.Parallel()
+	cmd, child := spawn(t, childEnv+"=deaf", EnvSource+"="+string(own(t, nil).Source()), EnvURL+"=")
+	require.NoError(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGINT))
+	time.Sleep(300 * time.Millisecond) // a fast shutdown takes a tenth of it
+	_, err := probe(limit(t), child.URL)
+	require.NoError(t, err)
 }
 
 func dataDir(t *testing.T, connString string) string {
@@ -65,7 +85,9 @@ func TestCloseLeavesNothing(t *testing.T) {
 	require.NoError(t, err)
 	dir := filepath.Dir(dataDir(t, s.URL()))
 	require.DirExists(t, dir)
+	server := postmaster(t, dir)
 	require.NoError(t, s.Close())
+	requireEnded(t, server)
 	require.NoDirExists(t, dir)
 	_, err = probe(limit(t), s.URL())
 	require.Error(t, err)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,6 +35,9 @@ type report struct {
 }
 
 func child() {
+	if os.Getenv(childEnv) == "deaf" {
+		signal.Ignore(os.Interrupt)
+	}
 	ctx := context.Background()
 	var r report
 	s, err := Start(ctx, Options{})
