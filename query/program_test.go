@@ -161,7 +161,7 @@ func (p *program) selectOf(depth, columns int, outer ...string) SelectBuilder {
 		if p.maybe("having") {
 			b = b.Having(Expr("count(*) > ?", 1))
 		}
-		return b
+		return b.OrderBy(outputs(columns)...)
 	}
 	for i := 1; i <= columns; i++ {
 		b = p.column(b, depth, fmt.Sprintf("c%d", i), column(), aliases)
@@ -169,10 +169,20 @@ func (p *program) selectOf(depth, columns int, outer ...string) SelectBuilder {
 	if p.maybe("order") {
 		b = b.OrderBy("c1 desc").OrderByExpr(Expr("coalesce(" + first + ", 0)"))
 	}
+	// Sorted by all of its columns a result has one order, with or without a limit, so that two servers agree on it.
+	b = b.OrderBy(outputs(columns)...)
 	if p.maybe("limit") {
 		b = b.Limit(3).Offset(1)
 	}
 	return b
+}
+
+func outputs(columns int) []string {
+	names := make([]string, columns)
+	for i := range names {
+		names[i] = fmt.Sprintf("c%d", i+1)
+	}
+	return names
 }
 
 func (p *program) column(b SelectBuilder, depth int, name, column string, aliases []string) SelectBuilder {
