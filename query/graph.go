@@ -55,7 +55,7 @@ const DefaultMaxNodes = 100_000
 // A step is the name of an [Edge], or of a relation that the catalog's references lead to from the step before, in
 // either direction or through a link relation, or of a column that refers ("attending_id", or "attending" for it). When
 // a name can mean two ways, Build lists them and refuses to choose. A relation that refers to itself is loaded to a
-// depth: "children*5". Paths that begin alike share their levels.
+// depth: "children*5"; where it has a cycle the way ends at the row from which it would begin again. Paths that begin alike share their levels.
 func (c *Catalog) Graph(root string, paths ...string) GraphBuilder {
 	return GraphBuilder{c: c, root: root, paths: slices.Clone(paths), max: DefaultMaxNodes}
 }

@@ -216,9 +216,9 @@ func (l *modelLevel) load(d graphData, keep func(graphRow) bool, path []string) 
 			out[name] = row[name]
 		}
 		for _, next := range l.below {
-			next.into(out, d, row, []string{rowKey(l.edge.to, row)})
+			next.into(out, d, row, []string{next.stepKey(row)})
 		}
-		if key := rowKey(l.edge.to, row); l.repeat > 1 && len(path) < l.repeat && !slices.Contains(path, key) {
+		if key := l.stepKey(row); l.repeat > 1 && len(path) < l.repeat && !slices.Contains(path, key) {
 			l.into(out, d, row, append(slices.Clip(path), key))
 		}
 		list = append(list, out)
@@ -235,6 +235,14 @@ func (l *modelLevel) into(out map[string]any, d graphData, row graphRow, path []
 	if more {
 		out[l.edge.name+"_more"] = true
 	}
+}
+
+// stepKey is where a repeated step is taken from; from the same place it is taken once on a way.
+func (l *modelLevel) stepKey(row graphRow) string {
+	if l.edge.name == "parent" {
+		return fmt.Sprint(row["parent_id"])
+	}
+	return rowKey(l.edge.from, row)
 }
 
 func rowKey(relation string, row graphRow) string {

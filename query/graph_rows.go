@@ -213,8 +213,8 @@ func (g *graphGroups) inOrder() bool {
 	return true
 }
 
-// round is one step of a level that repeats itself. The keys on the way from the root of the repetition end cycles: a
-// row whose own key is among them is shown, and nothing below it.
+// graphRound is one step of a level that repeats itself. The keys on the way from the root of the repetition end
+// cycles: from the same key a step is taken once on a way, so the row that would take it again has nothing below it.
 type graphRound struct {
 	depth int
 	keys  []int32
