@@ -5,7 +5,8 @@
 //  1. url: the server that SEPTUM_POSTGRES_URL names;
 //  2. docker: a container of postgres:18 (SEPTUM_POSTGRES_IMAGE names another image);
 //  3. local: server binaries that are on the machine, the newest found;
-//  4. download: binaries fetched by fergusstrange/embedded-postgres, kept in the cache directory of the user.
+//  4. download: binaries fetched by fergusstrange/embedded-postgres (from Maven Central, or the repository that
+//     SEPTUM_POSTGRES_MIRROR names), kept in the cache directory of the user.
 //
 // SEPTUM_POSTGRES=url|docker|local|download forces one of them. When none works, the error is a [*StartError] that
 // says of each way what failed in it.

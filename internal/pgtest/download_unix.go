@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	embedded "github.com/fergusstrange/embedded-postgres"
 )
@@ -17,7 +18,11 @@ import (
 const downloadVersion = embedded.V18
 
 func startDownload(ctx context.Context, o Options) (*Server, error) {
-	bin, err := fetchBinaries(o)
+	cache, err := cacheDir()
+	if err != nil {
+		return nil, err
+	}
+	bin, err := fetchBinaries(cache, o)
 	if err != nil {
 		return nil, err
 	}
@@ -26,11 +31,7 @@ func startDownload(ctx context.Context, o Options) (*Server, error) {
 
 // fetchBinaries downloads and unpacks the server once and gives its bin directory. The library checks the archive's
 // SHA-256. It can't be told to stop, so ctx does not reach it.
-func fetchBinaries(o Options) (string, error) {
-	cache, err := cacheDir()
-	if err != nil {
-		return "", err
-	}
+func fetchBinaries(cache string, o Options) (string, error) {
 	final := filepath.Join(cache, "postgres-"+string(downloadVersion))
 	bin := filepath.Join(final, "bin")
 	if executable(filepath.Join(bin, "postgres")) {
@@ -52,7 +53,11 @@ func fetchBinaries(o Options) (string, error) {
 	unpacked := filepath.Join(temp, "postgres")
 	// The library knows one call that fetches, unpacks, initialises and starts; as root, and without our guardian, the
 	// latter two won't do. A data directory that can't be made ends the call after the unpacking.
-	err = embedded.NewDatabase(embedded.DefaultConfig().
+	config := embedded.DefaultConfig()
+	if o.Mirror != "" {
+		config = config.BinaryRepositoryURL(strings.TrimSuffix(o.Mirror, "/"))
+	}
+	err = embedded.NewDatabase(config.
 		Version(downloadVersion).
 		Port(uint32(port)).
 		CachePath(filepath.Join(temp, "archive")).

@@ -156,7 +156,9 @@ func binaries(t *testing.T) string {
 	t.Helper()
 	bin, err := newest(limit(t), searchPath())
 	if err != nil {
-		bin, err = fetchBinaries(Options{Log: func(line string) { t.Log(line) }})
+		cache, e := cacheDir()
+		require.NoError(t, e)
+		bin, err = fetchBinaries(cache, Options{Log: func(line string) { t.Log(line) }})
 	}
 	require.NoError(t, err)
 	return bin

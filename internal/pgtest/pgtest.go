@@ -31,9 +31,10 @@ func ways() []way {
 
 // The environment variables that [Start] reads.
 const (
-	EnvSource = "SEPTUM_POSTGRES"       // forces one Source
-	EnvURL    = "SEPTUM_POSTGRES_URL"   // the server of way url: a login that may create databases and roles
-	EnvImage  = "SEPTUM_POSTGRES_IMAGE" // the image of way docker
+	EnvSource = "SEPTUM_POSTGRES"        // forces one Source
+	EnvURL    = "SEPTUM_POSTGRES_URL"    // the server of way url: a login that may create databases and roles
+	EnvImage  = "SEPTUM_POSTGRES_IMAGE"  // the image of way docker
+	EnvMirror = "SEPTUM_POSTGRES_MIRROR" // the Maven repository of way download
 )
 
 // Options says how to start a server. The zero value is what tests want; a field that is set wins over the environment.
@@ -41,6 +42,7 @@ type Options struct {
 	Source Source // forces one way; default: SEPTUM_POSTGRES, else the first that works
 	URL    string // default: SEPTUM_POSTGRES_URL
 	Image  string // default: SEPTUM_POSTGRES_IMAGE, else postgres:18
+	Mirror string // default: SEPTUM_POSTGRES_MIRROR, else Maven Central
 
 	// Settings are server settings (postgresql.conf) beyond those of the package; not for way url, where the server
 	// runs already.
@@ -74,6 +76,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	if o.Image == "" {
 		o.Image = os.Getenv(EnvImage)
+	}
+	if o.Mirror == "" {
+		o.Mirror = os.Getenv(EnvMirror)
 	}
 	if o.Log == nil {
 		o.Log = func(string) {}
