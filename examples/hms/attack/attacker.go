@@ -33,11 +33,13 @@ type attacker struct {
 
 // note logs what was received. Names that differ from world to world by chance, not by data, are masked.
 func (a *attacker) note(what string, value any) {
-	text := fmt.Sprintf("%s: %v\n", what, value)
+	text := fmt.Sprintf("%s: %v", what, value)
 	for _, name := range a.world.Names {
 		text = strings.ReplaceAll(text, name, "…")
 	}
-	a.log.WriteString(text)
+	lines := strings.Split(text, "\n") // of XML and COPY, which come in the order of the table's pages
+	slices.Sort(lines)
+	a.log.WriteString(strings.Join(lines, "\n") + "\n")
 }
 
 func (a *attacker) close() {

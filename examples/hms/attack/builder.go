@@ -28,8 +28,8 @@ var builderAttacks = []Attack{
 	}, `select record_no from patients where (1=1) or (1=1) and tenant_id = @tenant`, nil)},
 	{Threats: "Q04", Name: "an expression with a sub-select in it", Way: Library, run: built(func(a *attacker) query.Builder {
 		return hospital.Catalog.Select("p.id").From("patients p").Where(query.Expr("p.id > (select count(*) - 1000 from patients)")).
-			Columns(query.Expr("(select string_agg(x.record_no, ' ') from patients x)").As("all"))
-	}, `select (select string_agg(x.record_no, ' ') from patients x) from patients p where p.tenant_id = @tenant`, nil)},
+			Columns(query.Expr("(select string_agg(x.record_no, ' ' order by x.record_no) from patients x)").As("all"))
+	}, `select (select string_agg(x.record_no, ' ' order by x.record_no) from patients x) from patients p where p.tenant_id = @tenant`, nil)},
 	{Threats: "Q06", Name: "DELETE with a condition that says nothing", Way: Library, run: built(func(a *attacker) query.Builder {
 		return hospital.Catalog.Delete("appointments").Where(sq.Eq{})
 	}, `delete from appointments where (1=1)`, nil)},

@@ -36,7 +36,7 @@ var squirrelAttacks = []Attack{
 		return sq.Select("record_no").From("patients -- ").Where("tenant_id = 'anything'")
 	})},
 	{Threats: "Q04", Name: "a sub-select in a column", Way: Squirrel, run: squirrel(func(a *attacker) sq.Sqlizer {
-		return sq.Select("id", "(select string_agg(x.record_no, ' ') from patients x)").From("patients").Where(mine())
+		return sq.Select("id", "(select string_agg(x.record_no, ' ' order by x.record_no) from patients x)").From("patients").Where(mine())
 	})},
 	{Threats: "Q05, W04", Name: "Delete() whose Where was forgotten", Way: Squirrel, run: squirrel(func(a *attacker) sq.Sqlizer {
 		return sq.Delete("appointments")

@@ -27,7 +27,7 @@ var staticAttacks = []Attack{
 	{Threats: "J04", Name: "LIMIT inside, filter outside", Way: Library, run: static(
 		`select count(*) from (select tenant_id, id from patients order by name limit 5) x where x.tenant_id = @tenant`)},
 	{Threats: "J06", Name: "a sub-select in SELECT, HAVING and ORDER BY", Way: Library, run: static(
-		`select gender, count(*), (select min(record_no) from patients) from patients where tenant_id = @tenant group by gender
+		`select gender, count(*), (select string_agg(record_no, ' ' order by record_no) from patients) from patients where tenant_id = @tenant group by gender
 		having count(*) < (select count(*) from patients) order by (select max(record_no) from patients), 1`)},
 	{Threats: "J06", Name: "EXISTS that asks about everybody's rows", Way: Library, run: static(
 		`select id from patients p where p.tenant_id = @tenant and exists (select 1 from observations o where o.patient_id = p.id)`)},
@@ -68,7 +68,7 @@ var writeAttacks = []Attack{
 	{Threats: "W01", Name: "DELETE by FHIR id alone", Way: Library, run: static(
 		`delete from appointments where fhir_id like 'example%'`)},
 	{Threats: "W02", Name: "upsert whose conflict target another hospital's row can meet", Way: Library, run: static(
-		`insert into hospitals (id, name, mark) values (@tenant, 'x', 'x') on conflict (id) do update set name = (select string_agg(record_no, ' ') from patients) returning name`)},
+		`insert into hospitals (id, name, mark) values (@tenant, 'x', 'x') on conflict (id) do update set name = (select string_agg(record_no, ' ' order by record_no) from patients) returning name`)},
 	{Threats: "W03", Name: "UPDATE … FROM with a bound source and a free target", Way: Library, run: static(
 		`update encounters e set status = 'cancelled' from patients p where p.tenant_id = @tenant and e.patient_id = p.id`)},
 	{Threats: "W03", Name: "DELETE … USING, the same way", Way: Library, run: static(
