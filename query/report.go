@@ -208,11 +208,11 @@ func (x columnResolver) resolve(def ReportColumn) (*reportColumn, string) {
 	if col.relation == nil {
 		return nil, "the catalog does not declare the relation of " + quote(def.Column)
 	}
-	if id, err := parseName(col.column); err != nil || len(id) != 1 {
+	id, err := parseName(col.column)
+	if err != nil || len(id) != 1 {
 		return nil, quote(def.Column) + " is not a column's name"
-	} else {
-		col.column = id[0]
 	}
+	col.column = id[0]
 	if col.Name == "" {
 		col.Name = def.Column
 	}

@@ -13,7 +13,6 @@ type relativeRange struct {
 	ahead bool
 	typ   reportType
 	zone  *time.Location
-	col   *reportColumn
 }
 
 type relativeOp struct {

@@ -152,7 +152,7 @@ func (p *reportParser) comparison(node int32, scope reportPath) (planCond, error
 	if cond.op, err = p.operator(op, cond.col.operators, "column"); err != nil {
 		return cond, err
 	}
-	cond.args, err = p.operands(node, value, cond.op, cond.col.typ, cond.col)
+	cond.args, err = p.operands(node, value, cond.op, cond.col.typ)
 	return cond, err
 }
 
@@ -207,7 +207,7 @@ func (p *reportParser) operator(node int32, known []string, of string) (string, 
 }
 
 // operands reads the values of an operator and gives them names.
-func (p *reportParser) operands(cond, value int32, op string, t reportType, col *reportColumn) ([]string, error) {
+func (p *reportParser) operands(cond, value int32, op string, t reportType) ([]string, error) {
 	if op == "is_null" || op == "not_null" {
 		if value != 0 {
 			return nil, p.at(value, ReportField, "the operator "+op+" has no value; leave the field out")
@@ -222,7 +222,7 @@ func (p *reportParser) operands(cond, value int32, op string, t reportType, col 
 		if p.nodes[value].kind != jsonNumber || err != nil || n < 1 || n > reportMaxRelative {
 			return nil, p.at(value, ReportType, "write how many, a whole number from 1 to 1200")
 		}
-		r := &relativeRange{unit: rel.unit, n: n, ahead: rel.ahead, typ: t, zone: p.plan.zone, col: col}
+		r := &relativeRange{unit: rel.unit, n: n, ahead: rel.ahead, typ: t, zone: p.plan.zone}
 		return []string{p.arg(planArg{relative: r}), p.arg(planArg{relative: r, upper: true})}, nil
 	}
 	switch op {

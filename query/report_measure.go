@@ -194,6 +194,6 @@ func (p *reportParser) havingOne(node int32) (planHaving, error) {
 	if h.op, err = p.operator(op, known, "measure"); err != nil {
 		return h, err
 	}
-	h.args, err = p.operands(node, value, h.op, h.typ, nil)
+	h.args, err = p.operands(node, value, h.op, h.typ)
 	return h, err
 }

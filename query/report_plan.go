@@ -15,7 +15,6 @@ type reportPlan struct {
 	totals   reportTotals
 	args     []planArg
 	zone     *time.Location
-	zoneUsed bool
 	limit    int // 0: as many as the report allows
 	cap      int
 	nodes    planNodes

@@ -28,7 +28,7 @@ func reportTenant(t testing.TB, id string) tenant.Context {
 	t.Helper()
 	parsed, err := tenant.ParseID(id)
 	require.NoError(t, err)
-	tc, err := tenant.Bind(context.Background(), tenant.Principal{Tenant: parsed, Subject: "test"})
+	tc, err := tenant.Bind(t.Context(), tenant.Principal{Tenant: parsed, Subject: "test"})
 	require.NoError(t, err)
 	return tc
 }
@@ -38,6 +38,7 @@ func runReport(t require.TestingT, conn *pgx.Conn, tc tenant.Context, q *query.R
 	require.NoError(t, err)
 	rows, err := conn.Query(context.Background(), q.Statement().SQL(), args...)
 	require.NoError(t, err)
+	defer rows.Close()
 	return q.Collect(rows)
 }
 
@@ -113,7 +114,7 @@ func TestReportNumbers(t *testing.T) {
 		for _, row := range append(result.Totals, result.Rows...) {
 			got = append(got, row.Values)
 		}
-		rows, err := conn.Query(context.Background(), tt.sql)
+		rows, err := conn.Query(t.Context(), tt.sql)
 		require.NoError(t, err, tt.name)
 		want, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) ([]any, error) { return row.Values() })
 		require.NoError(t, err, tt.name)
@@ -134,7 +135,7 @@ func TestReportOfAGlobalRelation(t *testing.T) {
 	require.NoError(t, err)
 	result, err := runReport(t, conn, reportTenant(t, "1"), q)
 	require.NoError(t, err)
-	rows, err := conn.Query(context.Background(), `select title, (select sum(amount) from charges c where c.code = k.code and tenant_id = 1), (select count(value) from observations o where o.code = k.code and tenant_id = 1) from codes k order by 2 desc limit 2`)
+	rows, err := conn.Query(t.Context(), `select title, (select sum(amount) from charges c where c.code = k.code and tenant_id = 1), (select count(value) from observations o where o.code = k.code and tenant_id = 1) from codes k order by 2 desc limit 2`)
 	require.NoError(t, err)
 	want, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) ([]any, error) { return row.Values() })
 	require.NoError(t, err)
@@ -204,5 +205,5 @@ func TestReportTooManyRows(t *testing.T) {
 		require.ErrorAs(t, err, &refused)
 		require.Equal(t, "/limit", refused.Path)
 	}
-	require.NoError(t, conn.Ping(context.Background()), "the rows were closed")
+	require.NoError(t, conn.Ping(t.Context()), "the rows were closed")
 }

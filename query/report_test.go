@@ -113,6 +113,10 @@ func TestReportShapes(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, fresh.SQL(), q.Statement().SQL())
 	}
+	// A text that looks like the fields behind it is still a text.
+	count := parse(`{"measures":[{"fn":"count","name":"q1:column31:days"}]}`)
+	days := parse(`{"measures":[{"fn":"count","name":"q","column":"days"}]}`)
+	require.NotEqual(t, count.Statement().SQL(), days.Statement().SQL())
 	for i := range 2 * reportMaxShapes {
 		parse(`{"measures":[{"fn":"count","name":"` + strings.Repeat("n", 1+i%190) + strings.Repeat("m", i/190) + `"}]}`)
 	}
