@@ -331,3 +331,21 @@ func TestCloseWaits(t *testing.T) {
 	require.Len(t, found, 20)
 	<-closed
 }
+
+// The scope's own reply is looked at: rows that come after another one are nobody's to see.
+func TestReplyOutOfStep(t *testing.T) {
+	t.Parallel()
+	c := newClinic(t, func(cfg *rls.Config) { cfg.MaxConns = 1 })
+	c.sql(t, `alter table patients disable row level security`)
+	for _, run := range []func() error{
+		func() error { _, err := rls.All[patient](c.mary, c.db, allPatients); return err },
+		func() error {
+			return c.db.InTx(c.mary, func(tx *rls.Tx) error { _, err := rls.All[patient](c.mary, tx, allPatients); return err })
+		},
+	} {
+		require.NoError(t, c.db.Misdirect(t.Context()))
+		require.ErrorContains(t, run(), "did not belong")
+		require.NoError(t, run(), "on a new connection")
+	}
+	c.healthy(t, c.db)
+}

@@ -231,7 +231,7 @@ func TestClosed(t *testing.T) {
 func TestPoolExhausted(t *testing.T) {
 	t.Parallel()
 	c := newClinic(t)
-	db := c.open(t, func(cfg *rls.Config) { cfg.MaxConns, cfg.AcquireTimeout = 2, 50*time.Millisecond })
+	db := c.open(t, func(cfg *rls.Config) { cfg.MaxConns, cfg.AcquireTimeout = 2, time.Second })
 	first, err := db.Query(c.mary, allPatients)
 	require.NoError(t, err)
 	defer first.Close()
@@ -244,7 +244,7 @@ func TestPoolExhausted(t *testing.T) {
 	start := time.Now()
 	_, err = db.Query(c.mary, allPatients)
 	require.ErrorIs(t, err, rls.ErrPoolExhausted)
-	require.Less(t, time.Since(start), 2*time.Second)
+	require.Less(t, time.Since(start), 10*time.Second)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
 	_, err = db.Query(bind(t, ctx, mary), allPatients)

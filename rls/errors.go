@@ -18,7 +18,7 @@ var (
 	ErrArgument = errors.New("an argument does not fit its parameter's type")
 	// ErrScan: a column can't be read into its destination.
 	ErrScan = errors.New("a column does not fit its destination")
-	// ErrPoolExhausted: no connection came free within Config.AcquireTimeout. Nothing was sent.
+	// ErrPoolExhausted: no connection came free, or could be made, within Config.AcquireTimeout. Nothing was sent.
 	ErrPoolExhausted = errors.New("no connection came free in time")
 	// ErrUnavailable: the server can't be reached, or went away.
 	ErrUnavailable = errors.New("the server is not available")

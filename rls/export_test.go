@@ -2,6 +2,7 @@ package rls
 
 import (
 	"context"
+	"net"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -73,3 +74,18 @@ func (db *DB) Prepared(ctx context.Context) (known int, atServer string) {
 	}
 	return len(l.sess.prepared.byID), string(result.Rows[0][0])
 }
+
+// Misdirect has one connection of the pool answer the scope with something else, as a confused server or proxy would.
+func (db *DB) Misdirect(ctx context.Context) error {
+	l, err := db.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	wrong, err := l.sess.pg.Prepare(ctx, "septum_wrong", "select coalesce('22222222-2222-2222-2222-222222222222', $1::text)", nil)
+	l.sess.bindScope.PreparedStatement, l.sess.scope = wrong.Name, wrong
+	return err
+}
+
+// IsPrivate is what Open demands of a live connection.
+func IsPrivate(conn net.Conn) bool { return isPrivate(conn) }

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/septum-go/septum/query"
 )
@@ -149,8 +148,7 @@ func isLocalHost(host string) bool {
 }
 
 // isPrivate looks at a live connection: encrypted, or to this machine.
-func isPrivate(pg *pgconn.PgConn) bool {
-	conn := pg.Conn()
+func isPrivate(conn net.Conn) bool {
 	if _, encrypted := conn.(*tls.Conn); encrypted {
 		return true
 	}
@@ -174,7 +172,7 @@ func inspectLive(ctx context.Context, config *pgx.ConnConfig, cfg Config, catalo
 		defer cancel()
 		_ = conn.Close(ctx)
 	}()
-	if !isPrivate(conn.PgConn()) {
+	if !isPrivate(conn.PgConn().Conn()) {
 		return []Reason{unencrypted(config.Host)}, nil
 	}
 	if err := loadTypes(ctx, conn, cfg); err != nil {
@@ -187,7 +185,7 @@ func inspectLive(ctx context.Context, config *pgx.ConnConfig, cfg Config, catalo
 // that Open inspected, so what can be known without asking is checked again.
 func admitConn(ctx context.Context, conn *pgx.Conn, cfg Config) error {
 	pg := conn.PgConn()
-	if !isPrivate(pg) {
+	if !isPrivate(pg.Conn()) {
 		return refuse("connect", nil, ErrUnavailable, errors.New("the connection is not encrypted"))
 	}
 	if pg.ParameterStatus("is_superuser") == "on" || pg.ParameterStatus("standard_conforming_strings") != "on" {

@@ -2,7 +2,9 @@ package rls_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -307,4 +309,58 @@ func TestOpenAppRole(t *testing.T) {
 	require.NoError(t, open(w.login))
 	require.NoError(t, open(""))
 	require.ErrorAs(t, open("nobody at all"), &refused)
+}
+
+// addressed is a connection of which only the other end's address is known.
+type addressed struct {
+	net.Conn
+	to net.Addr
+}
+
+func (a addressed) RemoteAddr() net.Addr { return a.to }
+
+// A name that looks local, and a server that answers without encryption, are found out when they are connected to.
+func TestLiveConnection(t *testing.T) {
+	t.Parallel()
+	tcp := func(ip string) net.Conn { return addressed{to: &net.TCPAddr{IP: net.ParseIP(ip), Port: 5432}} }
+	require.True(t, rls.IsPrivate(tcp("127.0.0.1")))
+	require.True(t, rls.IsPrivate(tcp("::1")))
+	require.True(t, rls.IsPrivate(addressed{to: &net.UnixAddr{Name: "/run/postgresql/.s.PGSQL.5432", Net: "unix"}}))
+	require.True(t, rls.IsPrivate(tls.Client(tcp("192.0.2.7"), &tls.Config{InsecureSkipVerify: true})))
+	require.False(t, rls.IsPrivate(tcp("192.0.2.7")))
+	require.False(t, rls.IsPrivate(tcp("10.0.0.5")))
+	require.False(t, rls.IsPrivate(addressed{}))
+}
+
+// Q14, R09: whatever the login and the database say, connections start with the settings that the proofs rely on.
+func TestPinnedSettings(t *testing.T) {
+	t.Parallel()
+	w := newWall(t)
+	w.sql(t, `create schema evil; grant usage on schema evil to {login}; create table evil.patients as select '11111111-1111-1111-1111-111111111111'::uuid as tenant_id, 1::bigint as id, 'evil' as name;
+		grant select on evil.patients to {login}; grant temporary on database {database} to {login};
+		alter role {login} set search_path = evil, public; alter database {database} set standard_conforming_strings = off;
+		alter role {login} set row_security = off; alter role {login} set transform_null_equals = on; alter role {login} set client_encoding = latin1`)
+	db, err := rls.Open(t.Context(), rls.Config{URL: w.url, MaxConns: 1}, wallCatalog)
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	tc := bind(t, t.Context(), mary)
+	setting := func(name string) string {
+		rows, err := db.QueryUnproved(tc, `select current_setting('`+name+`')`)
+		require.NoError(t, err)
+		value, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		return value
+	}
+	for name, want := range map[string]string{"search_path": "pg_catalog, public, pg_temp", "standard_conforming_strings": "on",
+		"row_security": "on", "transform_null_equals": "off", "client_encoding": "UTF8", "quote_all_identifiers": "off"} {
+		require.Equal(t, want, setting(name), name)
+	}
+	rows, err := db.QueryUnproved(tc, `create temporary table patients as select '11111111-1111-1111-1111-111111111111'::uuid as tenant_id, 1::bigint as id, 'shadow' as name`)
+	require.NoError(t, err)
+	rows.Close()
+	require.NoError(t, rows.Err())
+	names := query.MustStatic(wallCatalog, `select name from patients where tenant_id = @tenant`)
+	found, err := rls.All[string](tc, db, names)
+	require.NoError(t, err)
+	require.Empty(t, found, "neither the temporary table nor the other schema's")
 }

@@ -19,7 +19,7 @@ func (tx *Tx) Savepoint(tc tenant.Context, fn func(*Tx) error) error {
 	}
 	tx.busy.Store(false)
 	tx.depth++
-	p := savepoint{tx: tx, tc: tc, name: "septum_" + strconv.Itoa(tx.depth), mark: len(tx.pending)}
+	p := savepoint{tx: tx, tc: tc, name: "septum_" + strconv.Itoa(tx.depth), mark: len(tx.pending), failure: tx.failure}
 	tx.pending = append(tx.pending, p.set())
 	returned := false
 	defer func() {
@@ -30,7 +30,7 @@ func (tx *Tx) Savepoint(tc tenant.Context, fn func(*Tx) error) error {
 	}()
 	err := fn(tx)
 	returned = true
-	if err == nil && tx.aborted() {
+	if err == nil && (tx.aborted() || tx.failure != p.failure) {
 		err = refuse("Savepoint", nil, ErrTxAborted, tx.failure)
 	}
 	if err == nil {
@@ -49,6 +49,8 @@ type savepoint struct {
 	tc   tenant.Context
 	name string
 	mark int // its place among the pending statements, if it is still there
+
+	failure error // what had failed in the transaction before
 }
 
 func (p savepoint) set() string { return "savepoint " + p.name }
@@ -69,7 +71,7 @@ func (p savepoint) release() {
 // undo goes back to the savepoint. When it can't, the whole transaction must fail, or it would commit half of the part.
 func (p savepoint) undo() error {
 	if p.waits() {
-		p.tx.pending = p.tx.pending[:p.mark]
+		p.tx.pending, p.tx.failure = p.tx.pending[:p.mark], p.failure
 		return nil
 	}
 	err := p.tx.take("Savepoint", nil)
@@ -82,7 +84,7 @@ func (p savepoint) undo() error {
 		p.tx.failure = err
 		return err
 	}
-	p.tx.failure = nil
+	p.tx.failure = p.failure
 	p.tx.pending = append(p.tx.pending[:0], "release savepoint "+p.name)
 	return nil
 }

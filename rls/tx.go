@@ -194,9 +194,10 @@ func (tx *Tx) hold(ctx context.Context) (err error) {
 	return err
 }
 
-// noteFailure remembers why the server aborted the transaction, so that a swallowed error comes up at the commit.
+// noteFailure remembers what the server refused, so that a swallowed error comes up at the commit. That counts also before
+// BEGIN was sent, when a statement could not be prepared: in the order of the function it is a part of the transaction.
 func (tx *Tx) noteFailure(err error) {
-	if tx.failure == nil && err != nil && tx.aborted() {
+	if tx.failure == nil && err != nil && (tx.aborted() || serverError(err) != nil) {
 		tx.failure = err
 	}
 }

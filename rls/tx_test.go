@@ -97,6 +97,21 @@ func TestSwallowedError(t *testing.T) {
 		})
 	}
 	err := c.db.InTx(c.mary, func(tx *rls.Tx) error {
+		_, _ = tx.QueryUnproved(c.mary, `select no_such_column from patients`) // fails before BEGIN is sent
+		return tx.Exec(c.mary, rename, named(1, "half"))
+	})
+	require.ErrorIs(t, err, rls.ErrTxAborted)
+	require.Equal(t, "Mary 1", c.nameOf(t, mary, 1))
+	require.NoError(t, c.db.InTx(c.mary, func(tx *rls.Tx) error {
+		err := tx.Savepoint(c.mary, func(tx *rls.Tx) error {
+			_, _ = tx.QueryUnproved(c.mary, `select no_such_column from patients`)
+			return nil
+		})
+		requireCode(t, err, "42703")
+		return tx.Exec(c.mary, rename, named(2, "two"))
+	}))
+	require.Equal(t, "two", c.nameOf(t, mary, 2))
+	err = c.db.InTx(c.mary, func(tx *rls.Tx) error {
 		_ = tx.Exec(c.mary, admit, named(1, "twice"))
 		return nil
 	})
