@@ -35,7 +35,7 @@ func (e Expression) As(name string) Expression {
 	return e
 }
 
-// Asc, Desc, NullsFirst and NullsLast say how OrderByExpr sorts by the expression; ascending is the default.
+// Asc sorts from low to high, which is the default; OrderByExpr asks for it.
 func (e Expression) Asc() Expression { e.order.desc = false; return e }
 
 // Desc sorts from high to low.

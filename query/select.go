@@ -197,7 +197,7 @@ func (b SelectBuilder) WithRecursive(name string, columns []string, base, step Q
 	return b.add(part{op: opRecursive, name: name, names: cloneNames(columns), value: recursion{base, step}})
 }
 
-// Union, UnionAll, Intersect and Except combine the rows of two queries of the same columns.
+// Union combines the rows of two queries of the same columns, equal ones once. UnionAll, Intersect and Except are its kin.
 func (b SelectBuilder) Union(q Query) SetBuilder { return newSet(b).Union(q) }
 
 // UnionAll keeps equal rows.

@@ -18,8 +18,8 @@ const (
 	AppPolicy   = "septum_app"   // permissive, for the application's role
 )
 
-// ErrOptions: Options, or the catalog that came with them, can't be made into policies.
-var ErrOptions = errors.New("policies can't be made of this")
+// ErrOptions says that Options, or the catalog that came with them, can't be made into policies.
+var ErrOptions = errors.New("the options can't be worked with")
 
 // Options says for whom policies are written.
 type Options struct {
@@ -61,14 +61,16 @@ func Policies(catalog *query.Catalog, o Options) ([]Step, error) {
 	return w.steps, nil
 }
 
-// WriteSQL writes the statements of [Policies] as a file for migration tools, with comments. The file has no transaction control of its own.
+// WriteSQL writes the statements of [Policies] as a file for migration tools, with comments. The file has no
+// transaction control of its own.
 func WriteSQL(out io.Writer, catalog *query.Catalog, o Options) error {
 	steps, err := Policies(catalog, o)
 	if err != nil {
 		return err
 	}
 	var b strings.Builder
-	b.WriteString("-- Tenant isolation by row-level security. Written by Septum; run it as the owner of the tables, in one transaction.\n")
+	b.WriteString("-- Tenant isolation by row-level security. Written by Septum; run it as the owner of the tables, in one " +
+		"transaction.\n")
 	last := ""
 	for _, step := range steps {
 		if step.Relation != last {
@@ -82,7 +84,8 @@ func WriteSQL(out io.Writer, catalog *query.Catalog, o Options) error {
 }
 
 // Apply installs the statements of [Policies], all or none, in one transaction on the owner's connection. It is safe to
-// run at every start: what is there already is replaced by the same. When a table can't be locked in time nothing has changed.
+// run at every start: what is there already is replaced by the same. When a table can't be locked in time nothing has
+// changed.
 func Apply(ctx context.Context, owner *pgx.Conn, catalog *query.Catalog, o Options) error {
 	steps, err := Policies(catalog, o)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/septum-go/septum/tenant"
 )
 
-// ErrUndefined: the tenant has defined no such type, field or relation. It says nothing about other tenants'.
+// ErrUndefined says that the tenant has defined no such type, field or relation. It says nothing about other tenants'.
 var ErrUndefined = errors.New("model: not defined")
 
 // Store keeps entities. It is safe for concurrent use and holds nothing of any tenant.

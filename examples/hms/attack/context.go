@@ -41,7 +41,7 @@ var contextAttacks = []Attack{
 		if err != nil {
 			return err
 		}
-		defer op.Close()
+		defer func() { _ = op.Close() }()
 		tc, err := op.Enter(a.world.Victim.Tenant())
 		if err != nil {
 			return err

@@ -48,7 +48,7 @@ func Read(name string, r io.Reader) (*File, error) {
 	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
 	for {
 		var body json.RawMessage
-		if err := dec.Decode(&body); err == io.EOF {
+		if err := dec.Decode(&body); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			if errors.Is(err, io.ErrUnexpectedEOF) {
