@@ -103,7 +103,10 @@ func command(tree map[string]any) bool {
 	return false
 }
 
-// dropPlaces removes the places that 17 and 18 count differently: where a statement and an option begin.
+// places are the fields that say where in the text a node stands. 17 and 18 count some of them differently.
+var places = []string{"location", "stmt_location", "stmt_len", "arg_location", "name_location"}
+
+// dropPlaces removes them: what a statement means is compared, not how it is laid out.
 func dropPlaces(node any) {
 	switch node := node.(type) {
 	case []any:
@@ -111,9 +114,9 @@ func dropPlaces(node any) {
 			dropPlaces(child)
 		}
 	case map[string]any:
-		delete(node, "stmt_location")
-		delete(node, "stmt_len")
-		delete(node, "arg_location")
+		for _, key := range places {
+			delete(node, key)
+		}
 		for _, child := range node {
 			dropPlaces(child)
 		}

@@ -72,11 +72,13 @@ func command(tree map[string]any) bool {
 	return false
 }
 
-// newIn18 are fields that PostgreSQL 18's grammar added. All hold places in the text, none a meaning.
-// The last three stand in 17, too, and are counted differently.
-var newIn18 = []string{"rexpr_list_start", "rexpr_list_end", "list_start", "list_end", "stmt_location", "stmt_len", "arg_location"}
+// places are the fields that say where in the text a node stands. The last four are new in 18.
+var places = []string{
+	"location", "stmt_location", "stmt_len", "arg_location", "name_location",
+	"rexpr_list_start", "rexpr_list_end", "list_start", "list_end",
+}
 
-// to17 writes a tree of PostgreSQL 18's grammar as 17's, the newest that pg_query_go has: the places above go, and a
+// to17 writes a tree of PostgreSQL 18's grammar as 17's, the newest that pg_query_go has: the places go, and a
 // RETURNING clause without options is a plain list again. With options (OLD AS, NEW AS) 17 can't read it at all.
 func to17(node any) {
 	switch node := node.(type) {
@@ -85,15 +87,12 @@ func to17(node any) {
 			to17(child)
 		}
 	case map[string]any:
-		for _, key := range newIn18 {
+		for _, key := range places {
 			delete(node, key)
 		}
 		if returning, ok := node["returningClause"].(map[string]any); ok && returning["options"] == nil {
 			node["returningList"] = returning["exprs"]
 			delete(node, "returningClause")
-		}
-		if set, ok := node["VariableSetStmt"].(map[string]any); ok {
-			delete(set, "location")
 		}
 		for _, child := range node {
 			to17(child)
