@@ -184,3 +184,6 @@ func (s *slots) note(x any) {
 		s.aliases = append(s.aliases, x)
 	}
 }
+
+// reseed makes what follows depend on the seed alone.
+func (m *mutator) reseed(seed uint64) { m.Rand = rand.New(rand.NewPCG(seed, 1)) }

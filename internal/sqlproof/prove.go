@@ -16,11 +16,10 @@ import (
 func Prove(sql string, c *Catalog, tenantParam int, options ...Option) (proof *Proof, err error) {
 	p := newProver(sql, c, tenantParam, options)
 	defer p.recovered(&err)
-	stmt := p.gate()
-	if p.refusal != nil {
-		return nil, p.refusal
+	if stmt := p.gate(); p.refusal == nil {
+		return p.prove(stmt)
 	}
-	return p.prove(stmt)
+	return nil, p.refusal
 }
 
 func newProver(sql string, c *Catalog, tenantParam int, options []Option) *prover {
