@@ -37,7 +37,7 @@ func (d *demo) serve(ctx context.Context) error {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		err := server.Shutdown(closing)
-		_ = <-done // it has ended: http.ErrServerClosed
+		<-done //nolint:errcheck // it has ended: http.ErrServerClosed
 		return err
 	}
 }

@@ -119,7 +119,7 @@ func (w *world) listen() error {
 	go func() { w.served <- w.server.Serve(listener) }()
 	w.close = append(w.close, func() {
 		_ = w.server.Close()
-		_ = <-w.served
+		<-w.served //nolint:errcheck // it has ended: http.ErrServerClosed
 	})
 	return nil
 }
