@@ -64,7 +64,9 @@ func (b *Batch) add(stmt *query.Statement, args []any, read func(*rows) error) {
 }
 
 func (b *Batch) writes() bool {
-	return slices.ContainsFunc(b.items, func(item batchItem) bool { return item.stmt != nil && item.stmt.Catalog() != nil && item.stmt.Writes() })
+	return slices.ContainsFunc(b.items, func(item batchItem) bool {
+		return item.stmt != nil && item.stmt.Catalog() != nil && item.stmt.Writes()
+	})
 }
 
 // Batch runs the statements in order, all or none. A batch that only reads is one round trip. One that writes is two:

@@ -82,6 +82,7 @@ func BenchmarkRead(b *testing.B) {
 
 // drain reads rows as an application does.
 func drain(b *testing.B) func(pgx.Rows, error) {
+	b.Helper()
 	return func(rows pgx.Rows, err error) {
 		if err != nil {
 			b.Fatal(err)

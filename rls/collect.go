@@ -2,6 +2,7 @@ package rls
 
 import (
 	"database/sql"
+	"errors"
 	"net"
 	"reflect"
 	"sync"
@@ -38,7 +39,7 @@ func One[T any](tc tenant.Context, q Querier, stmt *query.Statement, args ...any
 	switch {
 	case err == nil:
 		return out, nil
-	case err == pgx.ErrNoRows:
+	case errors.Is(err, pgx.ErrNoRows):
 		return zero, refuse("One", stmt, query.ErrNotFound, err)
 	}
 	return zero, unreadable("One", stmt, err)
@@ -46,7 +47,8 @@ func One[T any](tc tenant.Context, q Querier, stmt *query.Statement, args ...any
 
 // unreadable keeps what rows said themselves, and takes the rest (a struct without the column's field) as ErrScan.
 func unreadable(op string, stmt *query.Statement, err error) error {
-	if _, ok := err.(*Error); ok {
+	var done *Error
+	if errors.As(err, &done) {
 		return err
 	}
 	return refuse(op, stmt, ErrScan, err)

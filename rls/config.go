@@ -22,7 +22,8 @@ type Config struct {
 	MaxConnLifetime time.Duration
 	// MaxConnIdleTime closes an idle connection. Default: 30 minutes.
 	MaxConnIdleTime time.Duration
-	// AcquireTimeout bounds the wait for a connection when all are in use, beside the context's own deadline. Default: 5 seconds.
+	// AcquireTimeout bounds the wait for a connection when all are in use or one must be made, beside the context's own
+	// deadline. Default: 5 seconds.
 	AcquireTimeout time.Duration
 	// ConnectTimeout bounds the making of one connection. Default: 10 seconds.
 	ConnectTimeout time.Duration

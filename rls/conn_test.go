@@ -129,7 +129,7 @@ func TestCancelledWhileTheServerWorks(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Less(t, time.Since(start), 5*time.Second)
 		cancel()
-		_, err = c.db.Query(bind(t, ctx, mary), allPatients)
+		err = failed(c.db.Query(bind(t, ctx, mary), allPatients))
 		require.Error(t, err, "a dead context sends nothing")
 	}
 	c.healthy(t, c.db)
@@ -189,7 +189,7 @@ func TestErrorLeavesConnectionIdle(t *testing.T) {
 		for rows.Next() {
 		}
 		requireCode(t, rows.Err(), "22012")
-		_, err = c.db.QueryUnproved(c.mary, `select nonsense`)
+		err = failed(c.db.QueryUnproved(c.mary, `select nonsense`))
 		requireCode(t, err, "42703")
 		require.Empty(t, c.db.LeftOver(t.Context()), "X06: the scope went with the statement")
 	}

@@ -12,7 +12,8 @@ import (
 )
 
 // DB runs statements of one catalog on one database, each for one tenant. Make it with [Open]. It is safe for
-// concurrent use; its methods end with their tenant.Context, and then close their connection rather than wait for the reply.
+// concurrent use; its methods end with their tenant.Context, and then close their connection rather than wait for the
+// reply.
 type DB struct {
 	pool    *pgxpool.Pool
 	catalog *query.Catalog
@@ -42,7 +43,8 @@ var (
 )
 
 // Query runs a statement in one round trip and gives its rows, which must be closed; pgx.CollectRows and friends do so,
-// and so does the last Next. As with pgx the error may be left to the rows: they are never nil. Arguments are those of query.Statement.Bind.
+// and so does the last Next. As with pgx the error may be left to the rows: they are never nil. Arguments are those of
+// query.Statement.Bind.
 func (db *DB) Query(tc tenant.Context, stmt *query.Statement, args ...any) (pgx.Rows, error) {
 	rows, err := db.run(tc, "Query", stmt, args)
 	if err != nil {

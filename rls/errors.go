@@ -3,6 +3,7 @@ package rls
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -95,14 +96,15 @@ func (e *Error) cause() string {
 	if errors.As(e.Err, &pg) {
 		return describe(pg)
 	}
-	if e.Kind == query.ErrNotFound {
+	if errors.Is(e.Kind, query.ErrNotFound) {
 		return ""
 	}
 	return e.Err.Error()
 }
 
 // describe says what the server objected to. Messages of some classes quote values (22P02: invalid input syntax for
-// type integer: "…"; P0001: whatever a trigger raises), so only those classes that speak of names and states are repeated.
+// type integer: "…"; P0001: whatever a trigger raises), so only those classes that speak of names and states are
+// repeated.
 func describe(pg *pgconn.PgError) string {
 	var b strings.Builder
 	text, known := conditions[pg.Code]
@@ -183,11 +185,7 @@ func refuse(op string, stmt *query.Statement, kind, cause error) error {
 
 // isSentinel knows the sentinels that inner functions return bare.
 func isSentinel(err error) bool {
-	switch err {
-	case ErrStatement, ErrArgument, ErrScan, ErrPoolExhausted, ErrClosed, ErrTxDone, ErrBusy, ErrOption, errOutOfStep, query.ErrNotFound:
-		return true
-	}
-	return false
+	return slices.Contains([]error{ErrPoolExhausted, ErrClosed, errOutOfStep}, err)
 }
 
 // isShutdown knows the server's words for "I am going away": admin_shutdown, crash_shutdown, cannot_connect_now, and

@@ -121,3 +121,9 @@ func (c *clinic) healthy(t testing.TB, db *rls.DB) {
 	// A connection that was cancelled counts until it is closed in the background.
 	require.Eventually(t, func() bool { return db.Stats().InUse == 0 }, 20*time.Second, time.Millisecond)
 }
+
+// failed is the error of a query that gives no rows.
+func failed(rows pgx.Rows, err error) error {
+	rows.Close()
+	return err
+}

@@ -32,13 +32,13 @@ func ReadOnly() TxOption { return func(o *txOptions) { o.readOnly = true } }
 func Deferrable() TxOption { return func(o *txOptions) { o.deferrable = true } }
 
 // Repeatable declares that the function may run again from the start, up to attempts times in all, when the server
-// aborted the transaction for another one's sake (SQLSTATE 40001 and 40P01). It waits a random, growing time in between. The function
-// must have no effects outside the transaction, or ones that bear repetition.
+// aborted the transaction for another one's sake (SQLSTATE 40001 and 40P01). It waits a random, growing time in
+// between. The function must have no effects outside the transaction, or ones that bear repetition.
 func Repeatable(attempts int) TxOption { return func(o *txOptions) { o.attempts = attempts } }
 
 // InTx runs fn in a transaction of one tenant and commits when it returns nil. When it returns an error the transaction
-// is rolled back and the error returned as it is; a panic rolls back and goes on. BEGIN and the tenant's scope ride with the first
-// statement; a function without statements costs no round trip.
+// is rolled back and the error returned as it is; a panic rolls back and goes on. BEGIN and the tenant's scope ride with
+// the first statement; a function without statements costs no round trip.
 //
 // Nothing that failed is committed quietly: when the server aborted the transaction because of a statement whose error
 // fn did not return, InTx returns ErrTxAborted. When the connection is lost during the commit it returns

@@ -18,7 +18,7 @@ import (
 // they are not asked for again.
 var pinned = map[string]string{
 	"standard_conforming_strings": "on",                          // the prover reads strings by the standard
-	"search_path":                 "pg_catalog, public, pg_temp", // names mean what the prover took them for; temporary tables come last (Q14)
+	"search_path":                 "pg_catalog, public, pg_temp", // names mean what the prover took them for; temporary ones last (Q14)
 	"row_security":                "on",
 	"transform_null_equals":       "off", // "tenant_id = NULL" must stay NULL
 	"client_encoding":             "UTF8",
@@ -34,8 +34,9 @@ var harmlessSettings = map[string]bool{
 }
 
 // Open connects, inspects the login and every relation of the catalog on the live database, and gives a DB only when
-// nothing stands against it. Otherwise the error is an [*OpenError] with every reason. An error without reasons means that the database could not
-// be inspected: ErrUnavailable, or what the server said. Ctx bounds the opening, not the life of the DB.
+// nothing stands against it. Otherwise the error is an [*OpenError] with every reason. Another error means that the
+// database could not be inspected: ErrOptions, ErrUnavailable, or what the server said. Ctx bounds the opening, not the
+// life of the DB.
 func Open(ctx context.Context, cfg Config, catalog *query.Catalog) (*DB, error) {
 	if catalog == nil {
 		return nil, refuse("Open", nil, ErrOptions, errors.New("the catalog is nil"))

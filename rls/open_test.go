@@ -174,6 +174,7 @@ func TestOpenRefuses(t *testing.T) {
 
 // cleanup runs after the test's own connections are closed.
 func (w *wall) cleanup(t *testing.T, text string) {
+	t.Helper()
 	conn, err := pgx.Connect(context.Background(), strings.Replace(w.AdminURL, w.Name, "postgres", 1)) // its own database is gone
 	require.NoError(t, err)
 	defer conn.Close(context.Background())

@@ -8,8 +8,8 @@ import (
 
 // patience is the context of a wait for a connection: the caller's, cut short after a time. Unlike context.WithTimeout
 // it costs no timer when there is nothing to wait for, which is nearly always: the first look at Done, with which the
-// pool checks that the caller is still there, starts none. Should the pool ever wait on its first look, the wait would last until the
-// caller's own context ends.
+// pool checks that the caller is still there, starts none. Should the pool ever wait on its first look, the wait would
+// last until the caller's own context ends.
 type patience struct {
 	context.Context // the caller's
 	limit           time.Duration

@@ -37,8 +37,9 @@ func (r *reply) close() (pgconn.CommandTag, error) {
 // so that a statement whose plan went stale is known before the caller has seen anything.
 //
 // The scope goes into pgconn's write buffer ahead of ExecStatement, which appends the statement and flushes both. The
-// scope's Execute asks for one row at most and therefore ends in PortalSuspended, which the result reader passes over, so that
-// it goes on to the statement's rows: one reader, nothing allocated for the scope. That the first row is the scope's is checked by its value.
+// scope's Execute asks for one row at most and therefore ends in PortalSuspended, which the result reader passes over,
+// so that it goes on to the statement's rows: one reader, nothing allocated for the scope. That the first row is the
+// scope's is checked by its value.
 func (s *session) start(ctx context.Context, scope string, sd *pgconn.StatementDescription) (reply, error) {
 	if err := ctx.Err(); err != nil {
 		return reply{}, err // nothing is in the write buffer yet

@@ -66,7 +66,8 @@ func (p *posture) role() error {
 	var belongs *bool
 	err = p.conn.QueryRow(p.ctx, `select (select pg_has_role(session_user, oid, 'MEMBER') from pg_roles where rolname = $1)`, p.appRole).Scan(&belongs)
 	if err == nil && (belongs == nil || !*belongs) {
-		p.add(RoleUnknown, p.appRole, "Config.AppRole is not a role that the login belongs to", "grant it to the login, or name the role that the policies are for")
+		p.add(RoleUnknown, p.appRole, "Config.AppRole is not a role that the login belongs to",
+			"grant it to the login, or name the role that the policies are for")
 	}
 	return err
 }
@@ -86,8 +87,8 @@ func (p *posture) attributes(name, who string, super, bypass, createRole, replic
 	}
 }
 
-// memberships looks at every role that the login can become or inherits from, at any depth. Membership counts whatever its options
-// are: on PostgreSQL 16 and later an ADMIN OPTION is enough to grant oneself the rest.
+// memberships looks at every role that the login can become or inherits from, at any depth. Membership counts whatever
+// its options are: on PostgreSQL 16 and later an ADMIN OPTION is enough to grant oneself the rest.
 func (p *posture) memberships() error {
 	if p.superuser {
 		return nil // a member of every role

@@ -1,6 +1,7 @@
 package rls
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,15 +23,17 @@ func (p *posture) relation(r query.Relation) error {
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace
 		where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'v', 'm', 'f')`,
 		r.Schema(), r.Table()).Scan(&oid, &kind, &enabled, &forced, &owner)
-	if err == pgx.ErrNoRows {
-		p.add(RelationMissing, r.Name, "the catalog names it and the database does not have it", "run the migrations, or take it out of the catalog")
+	if errors.Is(err, pgx.ErrNoRows) {
+		p.add(RelationMissing, r.Name, "the catalog names it and the database does not have it",
+			"run the migrations, or take it out of the catalog")
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	if owner && !p.superuser {
-		p.add(RoleOwner, r.Name, "the login owns it or its schema, or can become the owner", "give it to a role of its own and run the application as another")
+		p.add(RoleOwner, r.Name, "the login owns it or its schema, or can become the owner",
+			"give it to a role of its own and run the application as another")
 	}
 	if err := p.privileges(r, oid); err != nil || r.Kind == query.GlobalKind {
 		return err
@@ -85,7 +88,7 @@ func (p *posture) column(r query.Relation, oid uint32) error {
 		where attrelid = $1 and attname = $2 and attnum > 0 and not attisdropped`, oid, r.Column).Scan(&notNull, &typ)
 	object := r.Name + "." + r.Column
 	switch {
-	case err == pgx.ErrNoRows:
+	case errors.Is(err, pgx.ErrNoRows):
 		p.add(ColumnMissing, object, "the tenant column is not there", "add it, or name the right one in the catalog")
 		return nil
 	case err != nil:
@@ -141,14 +144,16 @@ func (p *posture) policies(r query.Relation, oid uint32) error {
 		case exact:
 			entry = entry || policy.Reaches
 		default:
-			p.add(PolicyDiffers, r.Name+" "+policy.Name, "a permissive policy is not the one that Septum writes, and permissive policies add up", "drop it; "+again)
+			p.add(PolicyDiffers, r.Name+" "+policy.Name,
+				"a permissive policy is not the one that Septum writes, and permissive policies add up", "drop it; "+again)
 		}
 	}
 	if !floor {
 		p.add(PolicyFloor, r.Name, "there is no restrictive policy, for all commands and TO PUBLIC, with exactly the tenant's predicate", again)
 	}
 	if !entry {
-		p.add(PolicyMissing, r.Name, "no permissive policy with the tenant's predicate is for the login, so it would see no rows", again+", with the login's role as AppRole")
+		p.add(PolicyMissing, r.Name, "no permissive policy with the tenant's predicate is for the login, so it would see no rows",
+			again+", with the login's role as AppRole")
 	}
 	return nil
 }
@@ -164,14 +169,16 @@ func (p *posture) partitions(r query.Relation, oid uint32) error {
 		select c.oid::regclass::text from child join pg_class c using (oid)
 		where not (c.relrowsecurity and c.relforcerowsecurity) and exists (
 			select from pg_roles where pg_has_role(session_user, pg_roles.oid, 'MEMBER')
-				and (has_any_column_privilege(pg_roles.oid, c.oid, 'SELECT, INSERT, UPDATE') or has_table_privilege(pg_roles.oid, c.oid, 'DELETE, TRUNCATE')))
+				and (has_any_column_privilege(pg_roles.oid, c.oid, 'SELECT, INSERT, UPDATE')
+					or has_table_privilege(pg_roles.oid, c.oid, 'DELETE, TRUNCATE')))
 		order by 1`, oid)
 	if err != nil {
 		return err
 	}
 	open, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	for _, name := range open {
-		p.add(PartitionOpen, name, "the login reaches this partition of "+r.Name+" by its own name, past the parent's policies", "revoke its rights there; rights on the parent are enough")
+		p.add(PartitionOpen, name, "the login reaches this partition of "+r.Name+" by its own name, past the parent's policies",
+			"revoke its rights there; rights on the parent are enough")
 	}
 	return err
 }

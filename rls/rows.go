@@ -137,7 +137,8 @@ func (r *rows) Scan(dest ...any) error {
 			p.ScanPlan, p.target = r.lease.sess.types.PlanScan(fields[i].DataTypeOID, fields[i].Format, target), t
 		}
 		if err := p.Scan(r.values[i], target); err != nil {
-			return r.unreadable(pgx.ScanArgError{ColumnIndex: i, FieldName: fields[i].Name, Err: &scanTypeError{target: p.target, null: r.values[i] == nil, err: err}})
+			why := &scanTypeError{target: p.target, null: r.values[i] == nil, err: err}
+			return r.unreadable(pgx.ScanArgError{ColumnIndex: i, FieldName: fields[i].Name, Err: why})
 		}
 	}
 	return nil

@@ -20,7 +20,7 @@ func (tx *Tx) Savepoint(tc tenant.Context, fn func(*Tx) error) error {
 	tx.busy.Store(false)
 	tx.depth++
 	p := savepoint{tx: tx, tc: tc, name: "septum_" + strconv.Itoa(tx.depth), mark: len(tx.pending), failure: tx.failure}
-	tx.pending = append(tx.pending, p.set())
+	tx.pending, tx.failure = append(tx.pending, p.set()), nil
 	returned := false
 	defer func() {
 		tx.depth--
@@ -30,7 +30,7 @@ func (tx *Tx) Savepoint(tc tenant.Context, fn func(*Tx) error) error {
 	}()
 	err := fn(tx)
 	returned = true
-	if err == nil && (tx.aborted() || tx.failure != p.failure) {
+	if err == nil && (tx.aborted() || tx.failure != nil) {
 		err = refuse("Savepoint", nil, ErrTxAborted, tx.failure)
 	}
 	if err == nil {
@@ -61,6 +61,7 @@ func (p savepoint) waits() bool {
 }
 
 func (p savepoint) release() {
+	p.tx.failure = p.failure
 	if p.waits() {
 		p.tx.pending = p.tx.pending[:p.mark]
 		return

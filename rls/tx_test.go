@@ -82,9 +82,9 @@ func TestSwallowedError(t *testing.T) {
 		"its rollback": func(tx *rls.Tx) { rows, _ := tx.QueryUnproved(c.mary, `rollback`); rows.Close() },
 		"a commit of it": func(tx *rls.Tx) {
 			_ = tx.Exec(c.mary, admit, named(1, "twice"))
-			_, _ = tx.QueryUnproved(c.mary, `commit`)
+			_ = failed(tx.QueryUnproved(c.mary, `commit`))
 		},
-		"prepared": func(tx *rls.Tx) { _, _ = tx.QueryUnproved(c.mary, `select no_such_column from patients`) },
+		"prepared": func(tx *rls.Tx) { _ = failed(tx.QueryUnproved(c.mary, `select no_such_column from patients`)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.db.InTx(c.mary, func(tx *rls.Tx) error {
@@ -97,14 +97,14 @@ func TestSwallowedError(t *testing.T) {
 		})
 	}
 	err := c.db.InTx(c.mary, func(tx *rls.Tx) error {
-		_, _ = tx.QueryUnproved(c.mary, `select no_such_column from patients`) // fails before BEGIN is sent
+		_ = failed(tx.QueryUnproved(c.mary, `select no_such_column from patients`)) // fails before BEGIN is sent
 		return tx.Exec(c.mary, rename, named(1, "half"))
 	})
 	require.ErrorIs(t, err, rls.ErrTxAborted)
 	require.Equal(t, "Mary 1", c.nameOf(t, mary, 1))
 	require.NoError(t, c.db.InTx(c.mary, func(tx *rls.Tx) error {
 		err := tx.Savepoint(c.mary, func(tx *rls.Tx) error {
-			_, _ = tx.QueryUnproved(c.mary, `select no_such_column from patients`)
+			_ = failed(tx.QueryUnproved(c.mary, `select no_such_column from patients`))
 			return nil
 		})
 		requireCode(t, err, "42703")
@@ -154,13 +154,14 @@ func TestTxMisuse(t *testing.T) {
 	}))
 	require.ErrorIs(t, kept.Exec(c.mary, rename, named(1, "late")), rls.ErrTxDone)
 	require.ErrorIs(t, kept.Savepoint(c.mary, func(*rls.Tx) error { return nil }), rls.ErrTxDone)
-	_, err := kept.Query(c.mary, allPatients)
+	err := failed(kept.Query(c.mary, allPatients))
 	require.ErrorIs(t, err, rls.ErrTxDone)
 	require.Equal(t, "one", c.nameOf(t, mary, 1))
 
 	err = c.db.InTx(c.mary, func(tx *rls.Tx) error {
 		require.NoError(t, tx.Exec(c.mary, rename, named(4, "with rows open")))
-		_, err := tx.Query(c.mary, allPatients)
+		rows, err := tx.Query(c.mary, allPatients)
+		t.Cleanup(rows.Close)
 		return err
 	})
 	require.ErrorIs(t, err, rls.ErrBusy)
