@@ -17,7 +17,7 @@ func TestProofExplains(t *testing.T) {
 		`SELECT d.t FROM (SELECT tenant_id AS t FROM patients WHERE tenant_id = $1) d JOIN visits v ON v.tenant_id = d.t`: "patients (1:45): patients.tenant_id = $1\n" +
 			"visits v (1:83): v.tenant_id = d.t = patients.tenant_id = $1",
 		`SELECT id FROM patients WHERE tenant_id IN (SELECT tenant_id FROM visits WHERE tenant_id = $1)`: "patients (1:16): patients.tenant_id = (sub-select) = visits.tenant_id = $1\n" +
-			"visits (1:69): visits.tenant_id = $1",
+			"visits (1:67): visits.tenant_id = $1",
 		`SELECT code FROM icd10_codes c`:                                                "icd10_codes c (1:18): global",
 		`INSERT INTO patients (tenant_id, id) VALUES ($1, 1)`:                           "patients (1:13): patients.tenant_id = $1",
 		`SELECT v.id FROM visits v, (VALUES ($1::bigint)) x(t) WHERE x.t = v.tenant_id`: "visits v (1:18): v.tenant_id = x.t = $1",
