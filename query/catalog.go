@@ -99,6 +99,7 @@ type Catalog struct {
 	prover    *sqlproof.Catalog
 	proofs    proofs
 	texts     fragments
+	shapes    shapes
 }
 
 // relation is a Relation prepared for writing SQL.

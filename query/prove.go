@@ -37,6 +37,7 @@ const (
 // prepareProver gives the catalog its prover and its caches.
 func (s *catalogSpec) prepareProver(c *Catalog) {
 	c.proofs = proofs{maxCount: maxProofs, maxSize: maxProofText}
+	c.shapes = shapes{maxCount: maxShapes, maxSize: maxProofText}
 	c.texts = fragments{maxCount: maxFragments, maxSize: maxProofText}
 	relations := make([]sqlproof.Relation, 0, len(c.sorted))
 	for _, r := range c.sorted {

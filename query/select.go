@@ -210,7 +210,7 @@ func (b SelectBuilder) Intersect(q Query) SetBuilder { return newSet(b).Intersec
 func (b SelectBuilder) Except(q Query) SetBuilder { return newSet(b).Except(q) }
 
 // Build implements Builder.
-func (b SelectBuilder) Build() (*Statement, error) { return build(b.c, b) }
+func (b SelectBuilder) Build() (*Statement, error) { return buildSelect(b) }
 
 func (b SelectBuilder) catalogOf() *Catalog { return b.c }
 func (b SelectBuilder) rows()               {}
