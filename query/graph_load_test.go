@@ -355,3 +355,50 @@ func TestGraphsKeepEveryTypesValues(t *testing.T) {
 		})
 	}
 }
+
+// merging is a type whose Scan adds to what it holds, as a map that is decoded into does.
+type merging []string
+
+func (m *merging) Scan(v any) error {
+	*m = append(*m, v.(string))
+	return nil
+}
+
+func TestRowsOfGraphsShareNoMemory(t *testing.T) {
+	t.Parallel()
+	c, db := storyDB(t)
+	type ward struct {
+		ID   int64
+		Mark merging
+	}
+	got, err := rls.Graph[ward](bindTenant(t, "1"), db, query.MustGraph(c.Graph("wards").Root(query.Level{Columns: []string{"id", "mark"}, OrderBy: []string{"id"}})))
+	require.NoError(t, err)
+	for _, w := range got {
+		require.Equal(t, merging{"tenant 1"}, w.Mark)
+	}
+}
+
+// MaxNodes counts what is in the graph: a ward that is below several others counts each time.
+func TestRepeatedStepsCountEachTime(t *testing.T) {
+	t.Parallel()
+	c, db := storyDB(t)
+	tc := bindTenant(t, "1")
+	b := c.Graph("wards", "children*9").
+		Edge(query.Edge{Name: "children", From: "wards", To: "wards", FromColumns: []string{"id"}, ToColumns: []string{"parent_id"}})
+	// 5 roots; 2 and 3 below 1, 3 below 2, and twice two in the ring of 4 and 5: 7 below them, made of 4 rows
+	_, err := rls.Graph[*query.Node](tc, db, query.MustGraph(b.MaxNodes(11)))
+	require.ErrorIs(t, err, query.ErrGraphLimit)
+	_, err = rls.Graph[struct {
+		ID       int64
+		Children []graphChild
+	}](tc, db, query.MustGraph(b.MaxNodes(11)))
+	require.ErrorIs(t, err, query.ErrGraphLimit)
+	nodes, err := rls.Graph[*query.Node](tc, db, query.MustGraph(b.MaxNodes(12)))
+	require.NoError(t, err)
+	require.Len(t, nodes, 5)
+}
+
+type graphChild struct {
+	ID       int64
+	Children []graphChild
+}

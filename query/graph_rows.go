@@ -22,7 +22,8 @@ type graphReader struct {
 	g      *Graph
 	sink   graphSink
 	tables []graphTable
-	nodes  int
+	rows   int
+	nodes  int // a row that a repetition copies counts as often as it is in the graph
 	key    []byte
 }
 
@@ -50,7 +51,7 @@ func (r *graphReader) read(rows GraphRows) error {
 		r.tables[i] = graphTable{ids: map[string]int32{}, short: map[uint64]int32{}, outs: make([][]int32, len(l.children))}
 	}
 	for rows.Next() {
-		if r.nodes++; r.nodes > r.g.max {
+		if r.rows++; r.rows > r.g.max {
 			return r.tooMany()
 		}
 		raw := rows.RawValues()
@@ -62,6 +63,9 @@ func (r *graphReader) read(rows GraphRows) error {
 			return graphError(r.g.root.path, "the rows are not those of the graph's statement")
 		}
 		l := r.g.levels[n]
+		if l.repeat == 1 {
+			r.nodes++
+		}
 		r.link(l, raw)
 		if err := r.sink.add(l, rows); err != nil {
 			return err
