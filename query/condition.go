@@ -18,7 +18,7 @@ const (
 func snapshot(c Condition) (f frag) {
 	defer func() {
 		if recover() != nil {
-			f = frag{err: ruleSqlizer.refuse("", "a condition panicked when it was rendered")}
+			f = refusedFrag(ruleSqlizer.refuse("", "a condition panicked when it was rendered"))
 		}
 	}()
 	if e, ok := c.(Expression); ok {
@@ -26,20 +26,28 @@ func snapshot(c Condition) (f frag) {
 	}
 	s := snapshotter{}
 	s.add(c, 0)
-	if s.frag.err != nil {
-		return frag{err: s.frag.err}
+	if s.err != nil {
+		return refusedFrag(s.err)
 	}
-	return s.frag
+	f.first = s.first
+	if len(s.rest) > 0 {
+		f.more = &fragMore{rest: s.rest}
+	}
+	return f
 }
 
-type snapshotter struct{ frag frag }
+type snapshotter struct {
+	first piece
+	rest  []piece
+	err   *Refusal
+}
 
 func (s *snapshotter) put(p piece) {
-	if s.frag.first.kind == pieceNone {
-		s.frag.first = p
+	if s.first.kind == pieceNone {
+		s.first = p
 		return
 	}
-	s.frag.rest = append(s.frag.rest, p)
+	s.rest = append(s.rest, p)
 }
 
 func (e *Expression) piece() piece {
@@ -51,8 +59,8 @@ func (e *Expression) piece() piece {
 }
 
 func (s *snapshotter) fail(r *Refusal) {
-	if s.frag.err == nil {
-		s.frag.err = r
+	if s.err == nil {
+		s.err = r
 	}
 }
 
@@ -61,7 +69,7 @@ func (s *snapshotter) sql(text string) {
 }
 
 func (s *snapshotter) add(c Condition, depth int) {
-	if depth > maxCondition || len(s.frag.rest) > maxText {
+	if depth > maxCondition || len(s.rest) > maxText {
 		s.fail(ruleSize.refuse("", "conditions are nested deeper than 64 levels, or there are too many"))
 		return
 	}
@@ -123,7 +131,7 @@ func (s *snapshotter) list(conditions []Condition, between string, depth int) {
 		s.sql([]string{"(", between + "("}[min(i, 1)])
 		s.add(c, depth+1)
 		s.sql(")")
-		if s.frag.err != nil {
+		if s.err != nil {
 			return
 		}
 	}
@@ -202,7 +210,7 @@ func (s *snapshotter) in(list reflect.Value, not bool) {
 		s.sql(" is null and false") // matches nothing, and still needs its column to exist
 		return
 	}
-	s.frag.rest = slices.Grow(s.frag.rest, 2*n+1)
+	s.rest = slices.Grow(s.rest, 2*n+1)
 	s.sql([]string{" in (", " not in ("}[btoi(not)])
 	for i := range n {
 		if i > 0 {

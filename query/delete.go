@@ -53,7 +53,7 @@ func (b DeleteBuilder) Filter(name string, condition Condition) DeleteBuilder {
 
 // Without lifts named filters. See [SelectBuilder.Without].
 func (b DeleteBuilder) Without(filters ...string) DeleteBuilder {
-	return b.add(part{op: opWithout, names: cloneNames(filters)})
+	return b.add(part{op: opWithout, value: nameList(cloneNames(filters))})
 }
 
 // All says that every row of the tenant is meant. Without it and without Where, Build refuses.
@@ -61,7 +61,7 @@ func (b DeleteBuilder) All() DeleteBuilder { return b.add(part{op: opAll}) }
 
 // Returning gives columns of the deleted rows back.
 func (b DeleteBuilder) Returning(columns ...string) DeleteBuilder {
-	return b.add(part{op: opReturning, names: cloneNames(columns)})
+	return b.add(part{op: opReturning, value: nameList(cloneNames(columns))})
 }
 
 // ReturningExpr gives expressions over the rows back.

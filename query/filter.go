@@ -41,8 +41,8 @@ func (s *catalogSpec) catalogFilters(c *Catalog) []filter {
 			s.problem("", fmt.Sprintf("the filter %q can't have that name", shorten(spec.name)))
 		case slices.ContainsFunc(filters, func(o filter) bool { return o.name == spec.name }):
 			s.problem("", fmt.Sprintf("the filter %q is declared twice", spec.name))
-		case spec.cond.err != nil:
-			s.problem("", fmt.Sprintf("the filter %q is refused: %s", spec.name, spec.cond.err.What))
+		case spec.cond.err() != nil:
+			s.problem("", fmt.Sprintf("the filter %q is refused: %s", spec.name, spec.cond.err().What))
 		case len(spec.relations) == 0:
 			s.problem("", fmt.Sprintf("the filter %q names no relation", spec.name))
 		}

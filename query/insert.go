@@ -20,7 +20,7 @@ func (b InsertBuilder) add(p part) InsertBuilder {
 
 // Columns names the columns that Values or Query give, without the tenant column.
 func (b InsertBuilder) Columns(names ...string) InsertBuilder {
-	return b.add(part{op: opInsertColumns, names: cloneNames(names)})
+	return b.add(part{op: opInsertColumns, value: nameList(cloneNames(names))})
 }
 
 // Values adds one row, in the order of Columns: values, Arg, or an Expression.
@@ -41,7 +41,7 @@ func (b InsertBuilder) Query(q SelectBuilder) InsertBuilder {
 // OnConflict names the unique columns, without the tenant column, that an existing row is found by. It is followed by
 // DoNothing, DoUpdate or DoUpdateSet.
 func (b InsertBuilder) OnConflict(columns ...string) InsertBuilder {
-	return b.add(part{op: opConflict, names: cloneNames(columns)})
+	return b.add(part{op: opConflict, value: nameList(cloneNames(columns))})
 }
 
 // OnConflictWhere names the condition of a partial unique index.
@@ -54,7 +54,7 @@ func (b InsertBuilder) DoNothing() InsertBuilder { return b.add(part{op: opDoNot
 
 // DoUpdate gives an existing row the new values of the columns.
 func (b InsertBuilder) DoUpdate(columns ...string) InsertBuilder {
-	return b.add(part{op: opDoUpdate, names: cloneNames(columns)})
+	return b.add(part{op: opDoUpdate, value: nameList(cloneNames(columns))})
 }
 
 // DoUpdateSet gives a column of an existing row a value: a value, Arg, or an Expression, in which "excluded" is the new row.
@@ -69,7 +69,7 @@ func (b InsertBuilder) DoUpdateWhere(condition Condition) InsertBuilder {
 
 // Returning gives columns of the written rows back.
 func (b InsertBuilder) Returning(columns ...string) InsertBuilder {
-	return b.add(part{op: opReturning, names: cloneNames(columns)})
+	return b.add(part{op: opReturning, value: nameList(cloneNames(columns))})
 }
 
 // ReturningExpr gives expressions over the rows back.

@@ -30,9 +30,16 @@ type part struct {
 	op    op
 	kind  JoinKind
 	name  string
-	names []string
 	cond  frag
-	value any // []Expression, *Source, Builder, recursion, Over, or a value of the statement
+	value any // nameList, []Expression, *Source, Builder, recursion, Over, or a value of the statement
+}
+
+// nameList is a type of its own, so that it is told from an array that a column is set to.
+type nameList []string
+
+func (p *part) names() []string {
+	names, _ := p.value.(nameList)
+	return names
 }
 
 func (p *part) exprs() []Expression {
@@ -51,7 +58,10 @@ func (p *part) query() Builder {
 }
 
 // recursion is the two halves of a recursive CTE.
-type recursion struct{ base, step Query }
+type recursion struct {
+	base, step Query
+	columns    []string
+}
 
 // op says which call a part came from.
 type op uint8
@@ -119,8 +129,29 @@ func (p *part) parts(buf []*part) []*part {
 // Most conditions are one piece, which needs no slice.
 type frag struct {
 	first piece
-	rest  []piece
-	err   *Refusal
+	more  *fragMore
+}
+
+// fragMore is what few conditions have.
+type fragMore struct {
+	rest []piece
+	err  *Refusal
+}
+
+func refusedFrag(r *Refusal) frag { return frag{more: &fragMore{err: r}} }
+
+func (f *frag) err() *Refusal {
+	if f.more == nil {
+		return nil
+	}
+	return f.more.err
+}
+
+func (f *frag) rest() []piece {
+	if f.more == nil {
+		return nil
+	}
+	return f.more.rest
 }
 
 type piece struct {

@@ -1,5 +1,7 @@
 package query
 
+import "slices"
+
 // SelectBuilder makes a SELECT. Start with [Catalog.Select]. See [Builder] for what all builders promise.
 //
 // The builder adds the tenant predicate of every tenant relation by itself, where it keeps the meaning of the joins:
@@ -12,7 +14,7 @@ type SelectBuilder struct {
 // Select begins a SELECT with columns: "p.id", "p.name as patient", "p.*". For anything else than a column use
 // [SelectBuilder.Columns].
 func (c *Catalog) Select(columns ...string) SelectBuilder {
-	return SelectBuilder{c: c}.add(part{op: opColumns, names: cloneNames(columns)})
+	return SelectBuilder{c: c}.add(part{op: opColumns, value: nameList(cloneNames(columns))})
 }
 
 func (b SelectBuilder) add(p part) SelectBuilder {
@@ -31,7 +33,7 @@ func (b SelectBuilder) Distinct() SelectBuilder { return b.add(part{op: opDistin
 
 // DistinctOn keeps the first row, in the order of OrderBy, of each group of equal columns.
 func (b SelectBuilder) DistinctOn(columns ...string) SelectBuilder {
-	return b.add(part{op: opDistinctOn, names: cloneNames(columns)})
+	return b.add(part{op: opDistinctOn, value: nameList(cloneNames(columns))})
 }
 
 // From names the relation to read, with an alias if wanted: "patients p". It may also name a CTE given by With.
@@ -93,12 +95,12 @@ func (b SelectBuilder) Filter(name string, condition Condition) SelectBuilder {
 // Without lifts the named filters, of this builder and of the catalog, and only these. The tenant predicate is not a
 // filter and has no name.
 func (b SelectBuilder) Without(filters ...string) SelectBuilder {
-	return b.add(part{op: opWithout, names: cloneNames(filters)})
+	return b.add(part{op: opWithout, value: nameList(cloneNames(filters))})
 }
 
 // GroupBy groups by columns.
 func (b SelectBuilder) GroupBy(columns ...string) SelectBuilder {
-	return b.add(part{op: opGroupBy, names: cloneNames(columns)})
+	return b.add(part{op: opGroupBy, value: nameList(cloneNames(columns))})
 }
 
 // GroupByExpr groups by expressions.
@@ -108,12 +110,12 @@ func (b SelectBuilder) GroupByExpr(exprs ...Expression) SelectBuilder {
 
 // Rollup groups by the columns, by all but the last one, and so on to the total.
 func (b SelectBuilder) Rollup(columns ...string) SelectBuilder {
-	return b.add(part{op: opGroupSets, name: "rollup", names: cloneNames(columns)})
+	return b.add(part{op: opGroupSets, name: "rollup", value: nameList(cloneNames(columns))})
 }
 
 // Cube groups by every combination of the columns.
 func (b SelectBuilder) Cube(columns ...string) SelectBuilder {
-	return b.add(part{op: opGroupSets, name: "cube", names: cloneNames(columns)})
+	return b.add(part{op: opGroupSets, name: "cube", value: nameList(cloneNames(columns))})
 }
 
 // GroupingSets groups by each of the sets; an empty set is the total.
@@ -140,7 +142,7 @@ func (b SelectBuilder) Window(name string, over Over) SelectBuilder {
 
 // OrderBy sorts by columns or by names of the SELECT list: "p.name", "p.born desc nulls last".
 func (b SelectBuilder) OrderBy(terms ...string) SelectBuilder {
-	return b.add(part{op: opOrderBy, names: cloneNames(terms)})
+	return b.add(part{op: opOrderBy, value: nameList(cloneNames(terms))})
 }
 
 // OrderByExpr sorts by expressions.
@@ -170,7 +172,7 @@ func (b SelectBuilder) OffsetArg(name string) SelectBuilder {
 
 // Lock locks the rows until the transaction's end; with aliases, only the rows of these relations.
 func (b SelectBuilder) Lock(strength LockStrength, aliases ...string) SelectBuilder {
-	return b.add(part{op: opLock, name: string(strength), names: cloneNames(aliases)})
+	return b.add(part{op: opLock, name: string(strength), value: nameList(cloneNames(aliases))})
 }
 
 // ForUpdate is Lock(ForUpdate, aliases...).
@@ -194,7 +196,7 @@ func (b SelectBuilder) With(name string, q Builder) SelectBuilder {
 // WithRecursive names a query that joins itself: base UNION ALL step, where step reads from name. Columns names the
 // result's columns.
 func (b SelectBuilder) WithRecursive(name string, columns []string, base, step Query) SelectBuilder {
-	return b.add(part{op: opRecursive, name: name, names: cloneNames(columns), value: recursion{base, step}})
+	return b.add(part{op: opRecursive, name: name, value: recursion{base, step, slices.Clone(columns)}})
 }
 
 // Union combines the rows of two queries of the same columns, equal ones once. UnionAll, Intersect and Except are its kin.

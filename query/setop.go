@@ -40,7 +40,7 @@ func (b SetBuilder) Except(q Query) SetBuilder {
 
 // OrderBy sorts the combined rows by names of the first query's columns.
 func (b SetBuilder) OrderBy(terms ...string) SetBuilder {
-	return b.add(part{op: opOrderBy, names: cloneNames(terms)})
+	return b.add(part{op: opOrderBy, value: nameList(cloneNames(terms))})
 }
 
 // Limit gives at most n rows.

@@ -101,8 +101,9 @@ func (f *filler) all(parts []*part) {
 				f.value(p.value)
 			default:
 				f.piece(&p.cond.first)
-				for i := range p.cond.rest {
-					f.piece(&p.cond.rest[i])
+				rest := p.cond.rest()
+				for i := range rest {
+					f.piece(&rest[i])
 				}
 			}
 		}
@@ -151,10 +152,6 @@ func shapeKey(key []byte, parts []*part) ([]byte, bool) {
 		}
 		key = append(key, byte(p.op), byte(p.kind), byte(p.cond.first.kind))
 		key = appendText(key, p.name)
-		key = binary.AppendUvarint(key, uint64(len(p.names)))
-		for _, name := range p.names {
-			key = appendText(key, name)
-		}
 		var ok bool
 		if key, ok = appendFrag(key, &p.cond); !ok {
 			return nil, false
@@ -171,16 +168,17 @@ func appendText(key []byte, text string) []byte {
 }
 
 func appendFrag(key []byte, f *frag) ([]byte, bool) {
-	if f.err != nil {
+	if f.err() != nil {
 		return nil, false
 	}
 	if f.first.kind == pieceNone {
 		return key, true
 	}
-	key = binary.AppendUvarint(key, uint64(len(f.rest)))
+	rest := f.rest()
+	key = binary.AppendUvarint(key, uint64(len(rest)))
 	key, ok := appendPiece(key, &f.first)
-	for i := 0; ok && i < len(f.rest); i++ {
-		key, ok = appendPiece(key, &f.rest[i])
+	for i := 0; ok && i < len(rest); i++ {
+		key, ok = appendPiece(key, &rest[i])
 	}
 	return key, ok
 }
@@ -202,6 +200,12 @@ func appendPartValue(key []byte, p *part) ([]byte, bool) {
 	switch v := p.value.(type) {
 	case nil:
 		return key, p.op != opLimit && p.op != opOffset
+	case nameList:
+		key = binary.AppendUvarint(key, uint64(len(v)))
+		for _, name := range v {
+			key = appendText(key, name)
+		}
+		return key, true
 	case []Expression:
 		key = binary.AppendUvarint(key, uint64(len(v)))
 		ok := true

@@ -58,7 +58,7 @@ func (b UpdateBuilder) Filter(name string, condition Condition) UpdateBuilder {
 
 // Without lifts named filters. See [SelectBuilder.Without].
 func (b UpdateBuilder) Without(filters ...string) UpdateBuilder {
-	return b.add(part{op: opWithout, names: cloneNames(filters)})
+	return b.add(part{op: opWithout, value: nameList(cloneNames(filters))})
 }
 
 // All says that every row of the tenant is meant. Without it and without Where, Build refuses.
@@ -66,7 +66,7 @@ func (b UpdateBuilder) All() UpdateBuilder { return b.add(part{op: opAll}) }
 
 // Returning gives columns of the written rows back.
 func (b UpdateBuilder) Returning(columns ...string) UpdateBuilder {
-	return b.add(part{op: opReturning, names: cloneNames(columns)})
+	return b.add(part{op: opReturning, value: nameList(cloneNames(columns))})
 }
 
 // ReturningExpr gives expressions over the rows back.

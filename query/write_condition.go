@@ -7,8 +7,8 @@ func (w *writer) condition(f *frag) { w.pieces(f, "") }
 func (w *writer) filterCondition(f *frag, alias string) { w.pieces(f, alias) }
 
 func (w *writer) pieces(f *frag, alias string) {
-	if f.err != nil {
-		w.fail(f.err)
+	if err := f.err(); err != nil {
+		w.fail(err)
 		return
 	}
 	if f.first.kind == pieceNone {
@@ -21,8 +21,9 @@ func (w *writer) pieces(f *frag, alias string) {
 	}
 	w.text("(")
 	w.piece(&f.first, alias)
-	for i := range f.rest {
-		w.piece(&f.rest[i], alias)
+	rest := f.rest()
+	for i := range rest {
+		w.piece(&rest[i], alias)
 	}
 	w.text(")")
 }

@@ -128,7 +128,7 @@ func (w *writer) returning(s *scope, parts []*part) {
 		if p.op != opReturning {
 			continue
 		}
-		for _, name := range p.names {
+		for _, name := range p.names() {
 			if n == 0 {
 				w.text(" returning ")
 			}

@@ -48,7 +48,7 @@ func (w *writer) insertColumns(t *table, parts []*part) int {
 	}
 	var seen []string
 	for _, p := range parts {
-		names := p.names
+		names := p.names()
 		switch p.op {
 		case opInsertColumns:
 		case opSet:
@@ -151,7 +151,7 @@ func (w *writer) onConflict(t *table, parts []*part) {
 		return
 	}
 	w.text(" on conflict ")
-	w.conflictTarget(t, parts[i].names)
+	w.conflictTarget(t, parts[i].names())
 	w.conditions(" where ", parts, opConflictWhere)
 	nothing := slices.ContainsFunc(parts, func(p *part) bool { return p.op == opDoNothing })
 	update := slices.ContainsFunc(parts, func(p *part) bool { return p.op == opDoUpdate })
@@ -215,7 +215,7 @@ func (w *writer) doUpdate(t *table, parts []*part) {
 			w.value(p.value)
 			continue
 		}
-		for _, name := range p.names {
+		for _, name := range p.names() {
 			w.comma(&n)
 			before := len(seen)
 			if seen = w.assign(t, seen, name); len(seen) > before {

@@ -16,7 +16,7 @@ func (w *writer) orderBy(s *scope, parts []*part) {
 	for _, p := range parts {
 		switch p.op {
 		case opOrderBy:
-			for _, term := range p.names {
+			for _, term := range p.names() {
 				next()
 				w.orderTerm(s.outputs, term)
 			}
@@ -122,7 +122,7 @@ func (w *writer) locks(s *scope, parts []*part) {
 			}
 			w.text(" ")
 			w.text(p.name)
-			for i, alias := range p.names {
+			for i, alias := range p.names() {
 				w.text([]string{" of ", ", "}[min(i, 1)])
 				if s.table(alias) == nil {
 					w.fail(ruleColumn.refuse("", "nothing here is called "+shorten(alias)))
@@ -184,11 +184,11 @@ func (w *writer) with(s *scope, parts []*part) {
 }
 
 func (w *writer) recursive(s *scope, p *part) {
-	if len(p.names) > 0 {
-		w.nameList(p.names)
+	r, _ := p.value.(recursion)
+	if len(r.columns) > 0 {
+		w.nameList(r.columns)
 	}
 	w.text(" as (")
-	r, _ := p.value.(recursion)
 	w.nested(r.base, s.parentWithCTEs())
 	w.text(" union all ")
 	w.nested(r.step, s.parentWithCTEs())

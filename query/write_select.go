@@ -60,7 +60,7 @@ func (w *writer) collectFrom(s *scope, parts []*part) {
 			}
 			w.join(s, p)
 		case opWithout:
-			w.lift(s, parts, p.names)
+			w.lift(s, parts, p.names())
 		}
 	}
 }
@@ -73,7 +73,7 @@ func (w *writer) distinct(parts []*part) {
 			return
 		case opDistinctOn:
 			w.text("distinct on (")
-			w.columns(p.names)
+			w.columns(p.names())
 			w.text(") ")
 			return
 		}
@@ -93,7 +93,7 @@ func (w *writer) selectList(s *scope, parts []*part) {
 	n := 0
 	for _, p := range parts {
 		if p.op == opColumns {
-			for _, name := range p.names {
+			for _, name := range p.names() {
 				w.comma(&n)
 				w.outputColumn(s, name)
 			}
@@ -222,7 +222,7 @@ func (w *writer) groupBy(parts []*part) {
 	for _, p := range parts {
 		switch p.op {
 		case opGroupBy:
-			for _, name := range p.names {
+			for _, name := range p.names() {
 				next()
 				w.column(name)
 			}
@@ -251,7 +251,7 @@ func (w *writer) groupingSets(p *part) {
 			w.text(")")
 		}
 	} else {
-		w.columns(p.names)
+		w.columns(p.names())
 	}
 	w.text(")")
 }
