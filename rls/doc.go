@@ -36,7 +36,7 @@
 //
 // # Limits
 //
-// A connection that was cancelled in mid-reply is closed, never reused. Behind a connection pooler in transaction mode
-// prepared statements need PgBouncer 1.21 or newer. Functions that a catalog allows with query.WithFunctions are
+// A connection that was cancelled in mid-reply is closed, never reused. Connections are to the server itself: Open
+// refuses a pooler that keeps the pinned settings of a session to itself. Functions that a catalog allows with query.WithFunctions are
 // trusted: one that calls set_config could change the tenant for the rest of its own statement.
 package rls

@@ -89,3 +89,8 @@ func (db *DB) Misdirect(ctx context.Context) error {
 
 // IsPrivate is what Open demands of a live connection.
 func IsPrivate(conn net.Conn) bool { return isPrivate(conn) }
+
+// Inspect is what Open does on its own connection, on another one.
+func Inspect(ctx context.Context, conn *pgx.Conn, catalog *query.Catalog) ([]Reason, error) {
+	return inspect(ctx, conn, "", catalog)
+}

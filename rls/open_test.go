@@ -312,6 +312,25 @@ func TestOpenAppRole(t *testing.T) {
 	require.ErrorAs(t, open("nobody at all"), &refused)
 }
 
+// A session without the pinned settings, as a pooler that swallows them would give, is refused.
+func TestUnpinnedSession(t *testing.T) {
+	t.Parallel()
+	w := newWall(t)
+	conn, err := pgx.Connect(t.Context(), w.url)
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	reasons, err := rls.Inspect(t.Context(), conn, wallCatalog)
+	require.NoError(t, err)
+	require.Len(t, reasons, 1, "the search_path; the others are as PostgreSQL has them")
+	require.Equal(t, rls.SessionSetting, reasons[0].Code)
+	require.Equal(t, "search_path", reasons[0].Object)
+	_, err = conn.Exec(t.Context(), `set search_path = pg_catalog, public, pg_temp`)
+	require.NoError(t, err)
+	reasons, err = rls.Inspect(t.Context(), conn, wallCatalog)
+	require.NoError(t, err)
+	require.Empty(t, reasons)
+}
+
 // addressed is a connection of which only the other end's address is known.
 type addressed struct {
 	net.Conn

@@ -13,7 +13,7 @@ const minServer = 150000
 // inspect finds what stands against letting the login of conn work on the catalog's relations.
 func inspect(ctx context.Context, conn *pgx.Conn, appRole string, catalog *query.Catalog) ([]Reason, error) {
 	p := posture{ctx: ctx, conn: conn, appRole: appRole}
-	for _, look := range []func() error{p.server, p.role, p.memberships, p.settings} {
+	for _, look := range []func() error{p.server, p.session, p.role, p.memberships, p.settings} {
 		if err := look(); err != nil {
 			return nil, err
 		}
@@ -47,6 +47,20 @@ func (p *posture) server() error {
 		p.add(ServerVersion, text, "the server is older than PostgreSQL 15", "upgrade it")
 	}
 	return err
+}
+
+// session looks whether what was pinned came to the server: a pooler in between may have kept it to itself.
+func (p *posture) session() error {
+	for name, want := range pinned {
+		var got string
+		if err := p.conn.QueryRow(p.ctx, `select current_setting($1)`, name).Scan(&got); err != nil {
+			return err
+		}
+		if got != want {
+			p.add(SessionSetting, name, "the session has "+got+" and not "+want, "connect to the server itself, or have the pooler pass it on")
+		}
+	}
+	return nil
 }
 
 // role looks at the login's own attributes.

@@ -15,6 +15,7 @@ const (
 	URLSimpleProtocol Code = "url_simple_protocol" // the URL asks for pgx's simple protocol
 	ConnectionPlain   Code = "connection_plain"    // not encrypted and not to this machine
 	ServerVersion     Code = "server_version"      // older than PostgreSQL 15
+	SessionSetting    Code = "session_setting"     // a setting that Septum pins is not in force, as behind a pooler
 	SettingStored     Code = "setting_stored"      // a role, database or server stores septum.tenant (R09)
 
 	RoleSuperuser   Code = "role_superuser"   // policies don't hold for superusers (R01)

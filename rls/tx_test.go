@@ -275,16 +275,18 @@ func TestSavepointThatCannotBeUndone(t *testing.T) {
 	t.Parallel()
 	c := newClinic(t)
 	err := c.db.InTx(c.mary, func(tx *rls.Tx) error {
-		_ = tx.Savepoint(c.mary, func(tx *rls.Tx) error {
+		var open pgx.Rows
+		err := tx.Savepoint(c.mary, func(tx *rls.Tx) (err error) {
 			require.NoError(t, tx.Exec(c.mary, rename, named(1, "half")))
-			rows, err := tx.Query(c.mary, allPatients)
+			open, err = tx.Query(c.mary, allPatients)
 			require.NoError(t, err)
-			t.Cleanup(rows.Close)
 			return errors.New("with rows open")
 		})
-		return nil
+		require.ErrorIs(t, err, rls.ErrBusy)
+		open.Close()
+		return open.Err()
 	})
-	require.Error(t, err)
+	require.ErrorIs(t, err, rls.ErrTxAborted)
 	require.Equal(t, "Mary 1", c.nameOf(t, mary, 1))
 	c.healthy(t, c.db)
 }
