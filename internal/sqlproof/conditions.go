@@ -60,9 +60,22 @@ func (p *prover) equal(sc *scope, l, r *ast.Node, location int32) []equality {
 	if lrow == nil || rrow == nil || len(lrow.Args) != len(rrow.Args) || hasStar(lrow.Args) || hasStar(rrow.Args) {
 		return p.relate(p.operand(sc, l), p.operand(sc, r), location)
 	}
+	return p.relateRows(p.operands(sc, lrow.Args), p.operands(sc, rrow.Args), location)
+}
+
+// operands binds a row, as PostgreSQL does before it compares anything.
+func (p *prover) operands(sc *scope, list []*ast.Node) []operand {
+	row := make([]operand, len(list))
+	for i, n := range list {
+		row[i] = p.operand(sc, n)
+	}
+	return row
+}
+
+func (p *prover) relateRows(l, r []operand, location int32) []equality {
 	var facts []equality
-	for i := range lrow.Args {
-		facts = append(facts, p.relate(p.operand(sc, lrow.Args[i]), p.operand(sc, rrow.Args[i]), location)...)
+	for i := range l {
+		facts = append(facts, p.relate(l[i], r[i], location)...)
 	}
 	return facts
 }
@@ -136,30 +149,61 @@ func (p *prover) relate(a, b operand, location int32) []equality {
 	return []equality{{a.column, b.column, location}}
 }
 
-// inList is x IN (a, b, …): what x = a, x = b, … have in common.
+// inList is x IN (a, b, …): what x = a, x = b, … have in common. All elements are bound before any is compared, and
+// share one type: a bare tenant parameter among other values may be given another than the column's.
 func (p *prover) inList(sc *scope, e *ast.A_Expr) []equality {
 	p.operator(e.Name, e.Location)
-	items := e.Rexpr.GetList().GetItems()
-	if e.Lexpr.GetRowExpr() == nil {
-		// The column is bound once, and every element must be the tenant or a column.
-		l := p.operand(sc, e.Lexpr)
-		arms := make([][]equality, 0, len(items))
-		for _, n := range items {
-			if !p.step(1) {
-				return nil
-			}
-			arms = append(arms, p.relate(l, p.operand(sc, n), e.Location))
-		}
-		return p.common(arms, hintList)
+	left, row := []*ast.Node{e.Lexpr}, e.Lexpr.GetRowExpr()
+	if row != nil {
+		left = row.Args
 	}
-	arms := make([][]equality, 0, len(items))
-	for _, n := range items {
-		if !p.step(1 + len(e.Lexpr.GetRowExpr().Args)) {
+	l := p.operands(sc, left)
+	known := !hasStar(left)
+	var rows [][]operand
+	for _, n := range e.Rexpr.GetList().GetItems() {
+		items := []*ast.Node{n}
+		if row != nil {
+			if n.GetRowExpr() == nil || len(n.GetRowExpr().Args) != len(left) || hasStar(n.GetRowExpr().Args) {
+				known = false
+				p.walk(sc, n)
+				continue
+			}
+			items = n.GetRowExpr().Args
+		}
+		if !p.step(len(items)) {
 			return nil
 		}
-		arms = append(arms, p.equal(sc, e.Lexpr, n, e.Location))
+		rows = append(rows, p.operands(sc, items))
+	}
+	for i := range l {
+		if !allTenant(rows, i) {
+			for _, r := range rows {
+				if r[i].bare {
+					p.tenantBeside(false, r[i].location)
+				}
+			}
+		}
+	}
+	if !known {
+		for _, o := range l {
+			p.relate(o, operand{}, e.Location)
+		}
+		return nil
+	}
+	arms := make([][]equality, 0, len(rows))
+	for _, r := range rows {
+		arms = append(arms, p.relateRows(l, r, e.Location))
 	}
 	return p.common(arms, hintList)
+}
+
+func allTenant(rows [][]operand, i int) bool {
+	for _, r := range rows {
+		if r[i].column != theTenant {
+			return false
+		}
+	}
+	return true
 }
 
 // inQuery is x IN (SELECT …) and x = ANY (SELECT …): each row that passes equals some row of the sub-select.

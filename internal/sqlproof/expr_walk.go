@@ -65,6 +65,10 @@ func (p *prover) walk(sc *scope, n *ast.Node) {
 	case *ast.Node_MinMaxExpr:
 		p.walkList(sc, v.MinMaxExpr.Args)
 	case *ast.Node_NullTest:
+		if ref := v.NullTest.Arg.GetParamRef(); ref != nil {
+			p.parameter(ref) // IS NULL gives no type
+			return
+		}
 		p.optional(func() { p.walk(sc, v.NullTest.Arg) })
 	case *ast.Node_BooleanTest:
 		p.optional(func() { p.walk(sc, v.BooleanTest.Arg) })
@@ -113,6 +117,11 @@ func (p *prover) walkOperator(sc *scope, e *ast.A_Expr) {
 	case ast.A_Expr_Kind_AEXPR_BETWEEN, ast.A_Expr_Kind_AEXPR_NOT_BETWEEN, ast.A_Expr_Kind_AEXPR_BETWEEN_SYM, ast.A_Expr_Kind_AEXPR_NOT_BETWEEN_SYM:
 	default:
 		p.operator(e.Name, e.Location)
+	}
+	for _, pair := range [2][2]*ast.Node{{e.Lexpr, e.Rexpr}, {e.Rexpr, e.Lexpr}} {
+		if ref := pair[0].GetParamRef(); ref != nil && p.parameter(ref) && pair[1].GetAConst().GetIval() != nil {
+			p.typed = p.typed || p.loose == 0 // an integer, which is exact
+		}
 	}
 	p.walkAll(sc, e.Lexpr, e.Rexpr)
 }

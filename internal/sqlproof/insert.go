@@ -8,7 +8,7 @@ func (p *prover) insert(outer *scope, s *ast.InsertStmt) *query {
 		return &query{}
 	}
 	source := &scope{outer: sc.outer, ctes: sc.ctes}
-	lv, target := p.target(sc, Insert, s.Relation)
+	_, target := p.target(sc, Insert, s.Relation)
 	if p.refusal != nil {
 		return &query{}
 	}
@@ -24,7 +24,7 @@ func (p *prover) insert(outer *scope, s *ast.InsertStmt) *query {
 	if p.refusal != nil {
 		return &query{}
 	}
-	return &query{level: lv, outputs: p.returning(sc, target, s.ReturningClause)}
+	return &query{outputs: p.returning(sc, target, s.ReturningClause)}
 }
 
 // insertColumns finds the tenant's position in the column list, -1 for global relations.
@@ -98,6 +98,10 @@ func (p *prover) insertSource(sc *scope, target *item, n *ast.Node, at int) {
 		if o.star || o.many || o.pinned {
 			p.refuseAt(int(target.location), ruleInsertStar, target.written(), "", "")
 			return
+		}
+		if o.bare > 0 {
+			// The columns give their types to bare parameters one after the other.
+			p.tenantBeside(i == at, o.bare-1)
 		}
 		if i == at {
 			p.writes = append(p.writes, tenantGoal{source: o, target: target, location: target.location})

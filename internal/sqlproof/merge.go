@@ -41,7 +41,7 @@ func (p *prover) merge(outer *scope, s *ast.MergeStmt) *query {
 		p.arrange(lv, []*from{source}, nil)
 		p.fill(newGroup(lv, lv.root, target), []*from{target}, facts)
 	}
-	q := &query{level: lv, outputs: p.returning(sc, target, s.ReturningClause)}
+	q := &query{outputs: p.returning(sc, target, s.ReturningClause)}
 	for _, o := range q.outputs {
 		o.nulls = true
 	}
@@ -111,7 +111,7 @@ func (p *prover) mergeInsert(sc *scope, target *item, w *ast.MergeWhenClause) {
 		}
 		done = true
 		if !p.isTenant(w.Values[i]) {
-			p.writes = append(p.writes, tenantGoal{source: p.outputOf(sc, w.Values[i], false), target: target, location: target.location})
+			p.writes = append(p.writes, tenantGoal{source: p.outputOf(sc, w.Values[i]), target: target, location: target.location})
 		}
 	}
 	if !done {

@@ -46,6 +46,7 @@ type output struct {
 	exact  bool      // its type is known to compare without rounding
 	column *column   // a plain column reference
 	tenant bool      // the tenant parameter or its cast
+	bare   int32     // place+1 of the tenant parameter without a cast: what it meets gives it a type
 	arms   []*output // a set operation, VALUES or recursive CTE: the meet of all
 	cap    *label    // a recursive reference: an assumption from above
 	nulls  bool      // grouping sets, OLD and NEW: NULL may take its place
@@ -112,7 +113,6 @@ type query struct {
 	outputs []*output
 	command Command
 	rows    bool
-	level   *level
 }
 
 // A scope says which items an expression sees. Outer scopes follow when a name is not found.

@@ -211,7 +211,7 @@ func (p *prover) unqualified(sc *scope, name string, location int32) *column {
 		case base:
 			p.refuse(location, ruleSystemColumn)
 			return nil
-		case maybe:
+		case maybe && !systemColumns[name]:
 			// The name may belong to this level or to an outer one, so it proves nothing.
 			return nil
 		}

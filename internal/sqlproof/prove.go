@@ -76,13 +76,12 @@ type prover struct {
 	steps   int
 	depth   int
 
-	levels  []*level     // every FROM list, in order of binding
-	queries []*query     // every query, inner ones before the ones that read them
-	bases   []*item      // every mention of a base relation
-	writes  []tenantGoal // places that must hold the tenant itself
-	cycles  []*cte       // recursive CTEs
-	lints   []Lint
-	rank    int
+	levels []*level     // every FROM list, in order of binding
+	bases  []*item      // every mention of a base relation
+	writes []tenantGoal // places that must hold the tenant itself
+	cycles []*cte       // recursive CTEs
+	lints  []Lint
+	rank   int
 
 	inCondition hint // what it hints at when a column stands here: 0 outside of conditions
 

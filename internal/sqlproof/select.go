@@ -34,7 +34,6 @@ func (p *prover) statement(sc *scope, n *ast.Node) *query {
 	default:
 		p.refuse(0, ruleCommand)
 	}
-	p.queries = append(p.queries, q)
 	return q
 }
 
@@ -85,7 +84,7 @@ func (p *prover) plainSelect(sc *scope, s *ast.SelectStmt) *query {
 	if p.refusal != nil {
 		return &query{}
 	}
-	q := &query{level: lv}
+	q := &query{}
 	q.outputs = p.targets(sc, s.TargetList, hasGroupingSets(s.GroupClause))
 	facts := p.conditions(sc, s.WhereClause)
 	p.walk(sc, s.HavingClause)
@@ -124,12 +123,24 @@ func (p *prover) setOperation(sc *scope, s *ast.SelectStmt, self *cte) *query {
 		self.begin(left.outputs)
 	}
 	right := p.selectStmt(sc, s.Rarg, nil)
-	q := &query{outputs: meet(left.outputs, right.outputs), level: nil}
+	q := &query{outputs: meet(left.outputs, right.outputs)}
+	for i, o := range q.outputs {
+		if !o.exact && i < len(right.outputs) {
+			p.meets(left.outputs[i])
+			p.meets(right.outputs[i])
+		}
+	}
 	p.sortList(sc, s.SortClause, q.outputs)
 	p.limits(sc, s)
 	p.locks(nil, s.LockingClause)
-	p.queries = append(p.queries, left, right)
 	return q
+}
+
+// meets takes note that a bare tenant parameter shares its column with values whose type is not known.
+func (p *prover) meets(o *output) {
+	if o.bare > 0 {
+		p.tenantBeside(false, o.bare-1)
+	}
 }
 
 // meet pairs two lists of outputs by position. The names are the left one's. A * over unknown columns pairs with the
@@ -159,12 +170,14 @@ func meet(left, right []*output) []*output {
 // values binds VALUES: a column is what all its rows are.
 func (p *prover) values(sc *scope, s *ast.SelectStmt) *query {
 	q := &query{}
+	var rows [][]*output
 	for row, n := range s.ValuesLists {
 		items := n.GetList().GetItems()
 		outs := p.rowOutputs(sc, items)
 		if p.refusal != nil {
 			return q
 		}
+		rows = append(rows, outs)
 		if row == 0 {
 			for i, o := range outs {
 				q.outputs = append(q.outputs, &output{name: columnN(i + 1), many: o.many, pinned: o.pinned, star: o.star, exact: o.exact, arms: []*output{o}})
@@ -184,6 +197,13 @@ func (p *prover) values(sc *scope, s *ast.SelectStmt) *query {
 			}
 		}
 	}
+	for i, o := range q.outputs {
+		for _, row := range rows {
+			if !o.exact && i < len(row) {
+				p.meets(row[i])
+			}
+		}
+	}
 	p.sortList(sc, s.SortClause, q.outputs)
 	p.limits(sc, s)
 	p.locks(nil, s.LockingClause)
@@ -198,7 +218,7 @@ func (p *prover) rowOutputs(sc *scope, items []*ast.Node) []*output {
 			list = append(list, p.expand(sc, ref)...)
 			continue
 		}
-		list = append(list, p.outputOf(sc, n, false))
+		list = append(list, p.outputOf(sc, n))
 	}
 	return list
 }

@@ -28,7 +28,7 @@ func (p *prover) targets(sc *scope, list []*ast.Node, nulls bool) []*output {
 			p.walk(sc, t.Val)
 			outputs = append(outputs, &output{anyName: true, many: true, star: true})
 		} else {
-			o := p.outputOf(sc, t.Val, nulls)
+			o := p.outputOf(sc, t.Val)
 			if o.name, o.anyName = t.Name, false; t.Name == "" {
 				o.name, o.anyName = figureName(t.Val)
 			}
@@ -53,14 +53,14 @@ func endsInStar(ind *ast.A_Indirection) bool {
 
 // outputOf binds an expression whose value is a column of a result. A bare tenant parameter keeps the type it has, or
 // becomes text, which then fails to compare with anything but text.
-func (p *prover) outputOf(sc *scope, n *ast.Node, nulls bool) *output {
+func (p *prover) outputOf(sc *scope, n *ast.Node) *output {
 	switch v := n.GetNode().(type) {
 	case *ast.Node_ColumnRef:
 		c := p.resolve(sc, v.ColumnRef)
-		return &output{exact: c != nil, column: c, nulls: nulls}
+		return &output{exact: c != nil, column: c}
 	case *ast.Node_ParamRef:
 		if p.parameter(v.ParamRef) {
-			return &output{exact: true, tenant: true}
+			return &output{exact: true, tenant: true, bare: v.ParamRef.Location + 1}
 		}
 		return &output{}
 	case *ast.Node_AConst:

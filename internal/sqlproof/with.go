@@ -88,7 +88,6 @@ func (p *prover) bindCTE(c *cte) {
 	if s := c.node.Ctequery.GetSelectStmt(); s != nil && s.Op == ast.SetOperation_SETOP_UNION {
 		c.query = p.selectStmt(c.outer, s, c)
 		c.query.command, c.query.rows = Select, true
-		p.queries = append(p.queries, c.query)
 	} else {
 		c.query = p.statement(c.outer, c.node.Ctequery)
 	}

@@ -48,7 +48,7 @@ func (p *prover) update(outer *scope, s *ast.UpdateStmt) *query {
 	if p.refusal != nil {
 		return &query{}
 	}
-	q := &query{level: lv, outputs: p.returning(sc, target, s.ReturningClause)}
+	q := &query{outputs: p.returning(sc, target, s.ReturningClause)}
 	p.assignments(sc, target.item, s.TargetList)
 	p.arrange(lv, roots, facts)
 	return q
@@ -67,7 +67,7 @@ func (p *prover) delete(outer *scope, s *ast.DeleteStmt) *query {
 	if p.refusal != nil {
 		return &query{}
 	}
-	q := &query{level: lv, outputs: p.returning(sc, target, s.ReturningClause)}
+	q := &query{outputs: p.returning(sc, target, s.ReturningClause)}
 	p.arrange(lv, roots, facts)
 	return q
 }
