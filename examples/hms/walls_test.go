@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -113,12 +114,21 @@ func TestNoWall(t *testing.T) {
 	} {
 		third[name] = true
 	}
+	found := map[string]int{} // by each of the three ways to see a leak
 	for i, r := range attackWith(t, attack.Walls{}) {
 		a := attack.All()[i]
+		for _, way := range []string{"read rows of", "changed rows of", "saw a difference"} {
+			if strings.HasPrefix(r.Leak, way) {
+				found[way]++
+			}
+		}
 		if a.Way == attack.HTTP || r.Wall == attack.Types {
 			require.Empty(t, r.Leak, "%s %s", r.ID, r.Name)
 			continue
 		}
 		require.Equal(t, !third[r.Name], r.Leak != "", "%s %s: saw %s", r.ID, r.Name, r.Saw)
 	}
+	require.GreaterOrEqual(t, found["read rows of"], 20, "%v", found)
+	require.GreaterOrEqual(t, found["changed rows of"], 10, "%v", found)
+	require.GreaterOrEqual(t, found["saw a difference"], 3, "%v", found)
 }

@@ -178,11 +178,13 @@ func malfunction(err error) string {
 		}
 		return ""
 	}
-	var broken *brokenError
-	if errors.As(err, &broken) {
-		return broken.Error()
+	var refusal *query.Refusal
+	var args *query.ArgError
+	var context *tenant.Error
+	if err == nil || errors.As(err, &refusal) || errors.As(err, &args) || errors.As(err, &context) || errors.Is(err, query.ErrNotFound) {
+		return ""
 	}
-	return ""
+	return err.Error() // its own failure, or one that no wall makes
 }
 
 // brokenError is an attack's own failure: it could not be tried.

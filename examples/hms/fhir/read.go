@@ -129,9 +129,6 @@ func (f *File) resolve(reference string) string {
 	if known, ok := f.urls[reference]; ok {
 		return known
 	}
-	if strings.HasPrefix(reference, "#") || strings.Contains(reference, ":") {
-		return ""
-	}
 	parts := strings.Split(reference, "/")
 	if len(parts) != 2 && (len(parts) != 4 || parts[2] != "_history") {
 		return ""
