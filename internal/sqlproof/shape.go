@@ -54,7 +54,7 @@ func mustBuildShapes(list []message, enums []enum) map[reflect.Type]*messageShap
 			}
 			allowed[name] = true
 			if kind != "" {
-				only[name] = messageNamed(list, kind)
+				only[name] = mustMessageNamed(list, kind)
 			}
 		}
 		s := &messageShape{}
@@ -88,7 +88,7 @@ func mustBuildShapes(list []message, enums []enum) map[reflect.Type]*messageShap
 	return m
 }
 
-func messageNamed(list []message, name string) reflect.Type {
+func mustMessageNamed(list []message, name string) reflect.Type {
 	for _, m := range list {
 		if t := reflect.TypeOf(m.of); t.Elem().Name() == name {
 			return t
