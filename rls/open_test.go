@@ -89,7 +89,7 @@ func TestOpenRefuses(t *testing.T) {
 		{name: "R01 owner of the database, who is pg_database_owner without a row", fault: `alter database {database} owner to {login}`,
 			code: rls.RoleOwner, object: "pg_database_owner"},
 		{name: "R01 can become a role with BYPASSRLS", code: rls.RoleBypassRLS, object: "by_{login}",
-			fault:    `create role by_{login} bypassrls; grant by_{login} to {login}`,
+			fault:    `alter role {login} noinherit; create role by_{login} bypassrls; grant by_{login} to {login}`,
 			nearMiss: `create role by_{login}; grant by_{login} to {login}`,
 			undo:     `drop role by_{login}`},
 		{name: "R01 pg_read_all_data", fault: `grant pg_read_all_data to {login}`, code: rls.RolePredefined, object: "pg_read_all_data",
