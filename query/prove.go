@@ -61,7 +61,7 @@ func (s *catalogSpec) prepareProver(c *Catalog) {
 // prove gives the proof of a text; a text that was proved before costs one look-up. The text must not hold user's values.
 // Errors are *Refusal.
 func (c *Catalog) prove(text []byte, tenantIndex int, options ...sqlproof.Option) (*proof, error) {
-	if p, ok := c.proofs.getBytes(text); ok && p.bindsAt(tenantIndex) {
+	if p, ok := c.proofs.getBytes(text); ok && p.bindsAt(tenantIndex) && (p.command != MergeCommand || len(options) > 0) {
 		return p, nil
 	}
 	sql := string(text)

@@ -105,6 +105,14 @@ func TestStaticRefuses(t *testing.T) {
 	refusal(t, err)
 }
 
+// MERGE is the builder's; that its text was proved before makes no difference to who wrote it.
+func TestStaticRefusesMerge(t *testing.T) {
+	t.Parallel()
+	built := text(t, clinic.Merge("charges c").Using("encounters e", query.On("e.id = c.encounter_id")).MatchedSet("status", "x"))
+	_, err := query.Positional(clinic, built, "tenant", "status")
+	require.Equal(t, "SEP-W10", refusal(t, err).Rule)
+}
+
 // The position is the one in the text that was written, though the arguments' names got shorter in the one proved.
 func TestStaticPosition(t *testing.T) {
 	t.Parallel()
