@@ -97,6 +97,7 @@ type operand struct {
 	column    *column
 	bare      bool // the tenant parameter without a cast
 	literal   bool
+	integer   bool // an integer constant, whose type is exact
 	reference bool // a column reference, also to a column that cannot carry the tenant
 	location  int32
 }
@@ -119,7 +120,7 @@ func (p *prover) operand(sc *scope, n *ast.Node) operand {
 		p.walk(sc, n)
 		return operand{literal: v.TypeCast.Arg.GetAConst() != nil || v.TypeCast.Arg.GetParamRef() != nil}
 	case *ast.Node_AConst:
-		return operand{literal: true}
+		return operand{literal: true, integer: v.AConst.GetIval() != nil}
 	}
 	p.walk(sc, n)
 	return operand{}
@@ -130,7 +131,7 @@ func (p *prover) relate(a, b operand, location int32) []equality {
 	for _, pair := range [2][2]operand{{a, b}, {b, a}} {
 		x, y := pair[0], pair[1]
 		if x.bare {
-			p.tenantBeside(y.column != nil && !y.bare, x.location)
+			p.tenantBeside((y.column != nil && !y.bare) || y.integer, x.location)
 		}
 		if x.column != nil && y.column == nil {
 			switch {
@@ -153,6 +154,10 @@ func (p *prover) relate(a, b operand, location int32) []equality {
 // share one type: a bare tenant parameter among other values may be given another than the column's.
 func (p *prover) inList(sc *scope, e *ast.A_Expr) []equality {
 	p.operator(e.Name, e.Location)
+	if e.Rexpr.GetList() == nil {
+		p.refuse(e.Location, ruleUnknownForm)
+		return nil
+	}
 	left, row := []*ast.Node{e.Lexpr}, e.Lexpr.GetRowExpr()
 	if row != nil {
 		left = row.Args

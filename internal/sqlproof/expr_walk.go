@@ -118,12 +118,20 @@ func (p *prover) walkOperator(sc *scope, e *ast.A_Expr) {
 	default:
 		p.operator(e.Name, e.Location)
 	}
-	for _, pair := range [2][2]*ast.Node{{e.Lexpr, e.Rexpr}, {e.Rexpr, e.Lexpr}} {
-		if ref := pair[0].GetParamRef(); ref != nil && p.parameter(ref) && pair[1].GetAConst().GetIval() != nil {
-			p.typed = p.typed || p.loose == 0 // an integer, which is exact
-		}
+	var facts []equality
+	switch {
+	case e.Kind == ast.A_Expr_Kind_AEXPR_IN:
+		facts = p.inList(sc, e)
+	case e.Lexpr == nil || e.Rexpr == nil || e.Rexpr.GetList() != nil:
+		p.walkAll(sc, e.Lexpr, e.Rexpr)
+	default:
+		facts = p.equal(sc, e.Lexpr, e.Rexpr, e.Location)
 	}
-	p.walkAll(sc, e.Lexpr, e.Rexpr)
+	// Nothing follows from them here, but they say what was meant, and gave the parameter its type.
+	for _, f := range facts {
+		f.a.hint(p.inCondition)
+		f.b.hint(p.inCondition)
+	}
 }
 
 func (p *prover) walkCast(sc *scope, c *ast.TypeCast) {
