@@ -67,6 +67,10 @@ oracle: ## compare the prover's parser with PostgreSQL's own, compiled from C
 	@QUIET=1 scripts/setup.sh cc
 	@CGO_ENABLED=1 go -C internal/sqlproof/oracle test -count=1 $(ARGS) ./...
 
+.PHONY: test-matrix
+test-matrix: ## run the tests that depend on the server on PostgreSQL 16, 17 and 18 (Linux)
+	@scripts/test-matrix.sh $(ARGS)
+
 .PHONY: test-docker
 test-docker: ## run pgtest and rlstest on a Docker engine, started for it when there is none (root)
 	@scripts/test-docker.sh $(ARGS)

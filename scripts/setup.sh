@@ -78,6 +78,13 @@ need_cc() {
 	apt_install gcc libc6-dev || { say "a C compiler is missing, and it can't be installed from here" >&2; exit 1; }
 }
 
+# npm: for the server binaries of the version matrix.
+need_npm() {
+	have npm && return
+	apt_install npm || { say "npm is missing, and it can't be installed from here" >&2; exit 1; }
+	say "installed npm"
+}
+
 need_lint() {
 	if [ -x .bin/golangci-lint ] && .bin/golangci-lint version 2>/dev/null | grep -q "version ${golangci#v} "; then
 		return

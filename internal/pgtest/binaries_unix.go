@@ -15,8 +15,12 @@ import (
 	"time"
 )
 
-// searchPath lists the directories that may hold a PostgreSQL server: PATH, and where packagers put it without PATH.
+// searchPath lists the directories that may hold a PostgreSQL server: SEPTUM_POSTGRES_BIN alone where it is set, else PATH
+// and where packagers put it without PATH.
 func searchPath() []string {
+	if dir := os.Getenv(EnvBin); dir != "" {
+		return []string{dir}
+	}
 	dirs := filepath.SplitList(os.Getenv("PATH"))
 	for _, pattern := range []string{
 		"/usr/lib/postgresql/*/bin", // Debian, Ubuntu

@@ -4,7 +4,7 @@
 //
 //  1. url: the server that SEPTUM_POSTGRES_URL names;
 //  2. docker: a container of postgres:18 (SEPTUM_POSTGRES_IMAGE names another image);
-//  3. local: server binaries that are on the machine, the newest found;
+//  3. local: server binaries that are on the machine, the newest found (SEPTUM_POSTGRES_BIN names their directory);
 //  4. download: binaries fetched by fergusstrange/embedded-postgres (from Maven Central, or the repository that
 //     SEPTUM_POSTGRES_MIRROR names), kept in the cache directory of the user.
 //

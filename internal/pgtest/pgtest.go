@@ -34,6 +34,7 @@ const (
 	EnvSource = "SEPTUM_POSTGRES"        // forces one Source
 	EnvURL    = "SEPTUM_POSTGRES_URL"    // the server of way url: a login that may create databases and roles
 	EnvImage  = "SEPTUM_POSTGRES_IMAGE"  // the image of way docker
+	EnvBin    = "SEPTUM_POSTGRES_BIN"    // the directory of way local, in place of all that it would search
 	EnvMirror = "SEPTUM_POSTGRES_MIRROR" // the Maven repository of way download
 )
 
