@@ -194,7 +194,8 @@ func (p *prover) relationOutputs(relation *Relation, tenant *column) []*output {
 	list := make([]*output, len(relation.Columns))
 	p.step(len(list))
 	for i, name := range relation.Columns {
-		list[i] = &output{name: name}
+		// The catalog's order need not be the table's, so no position behind a * of it is known.
+		list[i] = &output{name: name, pinned: true, from: relation}
 		if tenant != nil && name == tenant.name {
 			list[i].exact, list[i].column = true, tenant
 		}

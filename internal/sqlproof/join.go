@@ -76,6 +76,7 @@ func (p *prover) mergeColumn(f *from, name string) {
 	case ast.JoinType_JOIN_RIGHT:
 		m.column = r
 	}
+	m.output = &output{name: name, star: true, exact: m.column != nil, column: m.column}
 	f.using = append(f.using, m)
 }
 

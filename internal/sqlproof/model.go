@@ -105,6 +105,7 @@ type from struct {
 type merged struct {
 	name        string
 	column      *column
+	output      *output // the merged column itself, which an upper USING may merge again
 	left, right *output
 }
 

@@ -94,7 +94,7 @@ func (p *prover) search(f *from, name string) (hits []hit, maybe bool) {
 	}
 	for _, m := range f.using {
 		if m.name == name {
-			return []hit{{nil, nil, m.column}}, false
+			return []hit{{nil, m.output, m.column}}, false
 		}
 	}
 	hits, maybe = p.search(f.left, name)

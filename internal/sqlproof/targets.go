@@ -145,8 +145,8 @@ func (p *prover) expandTree(f *from, without map[*output]bool) []*output {
 		}
 		for _, m := range f.using {
 			// A column merged here may itself have been merged above: then the upper list shows it.
-			if !(without[m.left] || without[m.right]) || (m.left == nil && m.right == nil) {
-				list = append(list, &output{name: m.name, star: true, exact: m.column != nil, column: m.column})
+			if !without[m.output] {
+				list = append(list, m.output)
 			}
 			hidden[m.left], hidden[m.right] = true, true
 		}
