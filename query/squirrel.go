@@ -23,7 +23,7 @@ func FromSquirrel(c *Catalog, b sq.Sqlizer) (*Statement, error) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	return rewritten(c, sql, func(tokens []sqltext.Token) ([]edit, []param, *Refusal) {
+	return rewritten(c, sql, "?", func(tokens []sqltext.Token) ([]edit, []param, *Refusal) {
 		a := adoption{sql: sql, args: args, used: make([]bool, len(args)), params: make([]param, 1, len(args)+1)}
 		a.params[0] = param{Argument: Argument{tenant: true}}
 		return a.read(tokens)

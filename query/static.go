@@ -2,7 +2,9 @@ package query
 
 import (
 	"errors"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/septum-go/septum/internal/sqltext"
 )
@@ -15,7 +17,7 @@ import (
 //		select o.code, o.value from observations o
 //		where o.tenant_id = @tenant and o.patient_id = @patient`)
 func Static(c *Catalog, sql string) (*Statement, error) {
-	return rewritten(c, sql, func(tokens []sqltext.Token) ([]edit, []param, *Refusal) {
+	return rewritten(c, sql, "@"+tenantArgName, func(tokens []sqltext.Token) ([]edit, []param, *Refusal) {
 		n := numbering{params: []param{{Argument: Argument{tenant: true}}}}
 		for _, t := range tokens {
 			switch t.Kind {
@@ -49,7 +51,11 @@ func MustStatic(c *Catalog, sql string) *Statement {
 //
 //	query.Positional(catalog, getPatient, "tenant", "id")
 func Positional(c *Catalog, sql string, names ...string) (*Statement, error) {
-	return rewritten(c, sql, func(tokens []sqltext.Token) ([]edit, []param, *Refusal) {
+	written := slices.Index(names, tenantArgName) + 1
+	if written == 0 {
+		written = len(names) + 1
+	}
+	return rewritten(c, sql, "$"+strconv.Itoa(written), func(tokens []sqltext.Token) ([]edit, []param, *Refusal) {
 		n := numbering{params: []param{{Argument: Argument{tenant: true}}}}
 		used := make([]bool, len(names))
 		for _, t := range tokens {
@@ -77,6 +83,15 @@ func Positional(c *Catalog, sql string, names ...string) (*Statement, error) {
 		}
 		return n.finish()
 	})
+}
+
+// MustPositional is Positional for package-level variables: it panics when the statement is refused.
+func MustPositional(c *Catalog, sql string, names ...string) *Statement {
+	s, err := Positional(c, sql, names...)
+	if err != nil {
+		panic(err)
+	}
+	return s
 }
 
 // numbering collects the edits that turn names into numbers.
@@ -122,8 +137,8 @@ func (n *numbering) finish() ([]edit, []param, *Refusal) {
 	return n.edits, n.params, nil
 }
 
-// rewritten makes a statement of a text after its arguments were numbered.
-func rewritten(c *Catalog, sql string, number func([]sqltext.Token) ([]edit, []param, *Refusal)) (*Statement, error) {
+// rewritten makes a statement of a text after its arguments were numbered. Refusals show the tenant as it is written.
+func rewritten(c *Catalog, sql, written string, number func([]sqltext.Token) ([]edit, []param, *Refusal)) (*Statement, error) {
 	if c == nil {
 		return nil, misuse("the catalog is nil")
 	}
@@ -152,6 +167,7 @@ func rewritten(c *Catalog, sql string, number func([]sqltext.Token) ([]edit, []p
 		var r *Refusal
 		if errors.As(err, &r) {
 			unmap(r, sql, final, edits)
+			r.Write = strings.ReplaceAll(r.Write, "$"+strconv.Itoa(index), written)
 		}
 		return nil, err
 	}

@@ -121,6 +121,10 @@ func TestStaticPosition(t *testing.T) {
 	require.Equal(t, "encounters e", r.Relation)
 	require.Equal(t, 3, r.Line)
 	require.Equal(t, 78, r.Column)
+	require.Contains(t, r.Write, "encounters e")
+
+	_, err = query.Static(clinic, "select id from patients where id = @id")
+	require.Equal(t, "WHERE patients.tenant_id = @tenant AND (…)", refusal(t, err).Write, "the tenant as it is written there")
 }
 
 func TestPositional(t *testing.T) {
