@@ -20,17 +20,14 @@ func (s *Statement) collectStruct(all Args, id tenant.ID, arg any) error {
 	if v.Kind() != reflect.Struct {
 		return s.argError("", "arguments are query.Args or structs, not "+typeName(arg))
 	}
-	found := false
-	for _, field := range reflect.VisibleFields(v.Type()) {
-		if !field.IsExported() || field.Anonymous {
-			continue
-		}
-		found = true
-		name := fieldName(field)
-		if name == "" {
-			continue
-		}
-		value, err := v.FieldByIndexErr(field.Index)
+	fields := s.c.fieldsOf(v.Type())
+	if len(fields) == 0 {
+		return s.argError("", typeName(arg)+" has no exported fields")
+	}
+	for i := range fields {
+		field := &fields[i]
+		name := field.name
+		value, err := v.FieldByIndexErr(field.index)
 		if err != nil {
 			continue // below a nil embedded pointer: the field is not there
 		}
@@ -38,7 +35,7 @@ func (s *Statement) collectStruct(all Args, id tenant.ID, arg any) error {
 			return s.argError(name, "holds another tenant; the value was read under a tenant other than the one that writes it")
 		}
 		if !s.hasParam(name) {
-			if name = field.Name; !s.hasParam(name) {
+			if name = field.goName; !s.hasParam(name) {
 				continue
 			}
 		}
@@ -47,10 +44,32 @@ func (s *Statement) collectStruct(all Args, id tenant.ID, arg any) error {
 		}
 		all[name] = fieldValue(value)
 	}
-	if !found {
-		return s.argError("", typeName(arg)+" has no exported fields")
-	}
 	return nil
+}
+
+// boundField is a field that can hold an argument.
+type boundField struct {
+	index        []int
+	name, goName string
+}
+
+// fieldsOf reads a struct type once; a program has few of them.
+func (c *Catalog) fieldsOf(t reflect.Type) []boundField {
+	if known, ok := c.structs.Load(t); ok {
+		fields, _ := known.([]boundField)
+		return fields
+	}
+	var fields []boundField
+	for _, field := range reflect.VisibleFields(t) {
+		if !field.IsExported() || field.Anonymous {
+			continue
+		}
+		if name := fieldName(field); name != "" {
+			fields = append(fields, boundField{field.Index, name, field.Name})
+		}
+	}
+	c.structs.Store(t, fields)
+	return fields
 }
 
 // fieldValue turns nil pointers into NULL.

@@ -3,6 +3,7 @@ package query
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/septum-go/septum/internal/sqlproof"
 )
@@ -100,6 +101,7 @@ type Catalog struct {
 	proofs    proofs
 	texts     fragments
 	shapes    shapes
+	structs   sync.Map // reflect.Type of arguments to their []boundField
 }
 
 // relation is a Relation prepared for writing SQL.
