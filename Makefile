@@ -53,7 +53,7 @@ lint: ## vet, golangci-lint (pinned, built into .bin) and shell syntax
 	@echo "lint: ok"
 
 .PHONY: fuzz
-fuzz: ## fuzz all targets for FUZZTIME=60s together (FUZZ=pattern picks some)
+fuzz: ## fuzz all targets for FUZZTIME=60s together (FUZZ=pattern picks some; MUTANTS=2000000 tries that many mutants)
 	@QUIET=1 scripts/setup.sh postgres
 	@$(WITH_POSTGRES) scripts/fuzz.sh "$(FUZZTIME)" "$(FUZZ)"
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Runs every fuzz target of the repository, each for its share of the time. Usage: scripts/fuzz.sh [seconds [pattern]].
+# With MUTANTS=n it tries n mutants of statements on two databases, and random programs, none of which ran before.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,3 +25,8 @@ while read -r package name; do
 	echo "fuzz: $name"
 	go test -run '^$' -fuzz "^$name\$" -fuzztime "${share}s" "$package" </dev/null
 done <<<"$targets"
+if [ -n "${MUTANTS:-}" ]; then
+	echo "fuzz: $MUTANTS mutants"
+	SEPTUM_MUTANTS=$MUTANTS SEPTUM_SEED=random go test -count=1 -timeout 0 -run 'Interfere' -v ./internal/sqlproof
+	go test -count=1 -timeout 0 ./query -rapid.seed=0 -rapid.checks=2000
+fi

@@ -97,6 +97,9 @@ func FuzzTokens(f *testing.F) {
 			case sqltext.Comment, sqltext.String, sqltext.Param, sqltext.QuotedIdent:
 				marks[[2]int{tok.Start, tok.End}] = true
 			}
+			if text := sql[tok.Start:tok.End]; tok.Kind == sqltext.String && (text[0] == 'n' || text[0] == 'N') {
+				marks[[2]int{tok.Start + 1, tok.End}] = true // n'a' is two tokens there: the type nchar, and the string
+			}
 		}
 		for _, tok := range theirs.Tokens {
 			switch tok.Token {

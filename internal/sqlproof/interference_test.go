@@ -12,26 +12,43 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// mutantsEnv sets how many mutants are proved; make fuzz goes to millions with it.
-const mutantsEnv = "SEPTUM_MUTANTS"
+// Two variables change what the tests of non-interference try. Without them every run tries the same, so that a failure
+// comes from the change under test; "make fuzz MUTANTS=2000000" tries others.
+const (
+	mutantsEnv = "SEPTUM_MUTANTS" // how many mutants are proved
+	seedEnv    = "SEPTUM_SEED"    // a number, or "random"
+)
 
-// Non-interference, the property itself: whatever is accepted gives the same in two databases that agree only on tenant 1,
-// and leaves other tenants' rows alone.
-func TestMutantsDoNotInterfere(t *testing.T) {
-	t.Parallel()
-	total := 200_000
+// trials reads how many statements to try, and from which seed to make them.
+func trials(t *testing.T, total int) (int, uint64) {
+	t.Helper()
+	if testing.Short() { // the race detector's run: it looks for races, which show early
+		total /= 20
+	}
 	if s := os.Getenv(mutantsEnv); s != "" {
 		n, err := strconv.Atoi(s)
 		require.NoError(t, err)
 		total = n
 	}
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("SEPTUM_SEED"); s != "" {
+	seed := uint64(1)
+	switch s := os.Getenv(seedEnv); s {
+	case "":
+	case "random":
+		seed = uint64(time.Now().UnixNano())
+	default:
 		n, err := strconv.ParseUint(s, 10, 64)
 		require.NoError(t, err)
 		seed = n
 	}
 	t.Logf("seed %d", seed)
+	return total, seed
+}
+
+// Non-interference, the property itself: whatever is accepted gives the same in two databases that agree only on tenant 1,
+// and leaves other tenants' rows alone.
+func TestMutantsDoNotInterfere(t *testing.T) {
+	t.Parallel()
+	total, seed := trials(t, 200_000)
 	const workers = 2
 	var seeds []string
 	for _, file := range corpusFiles {

@@ -4,11 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -133,14 +130,7 @@ func (m *joinMaker) statement() string {
 // Non-interference of joins: as TestMutantsDoNotInterfere, on statements that are made and not mutated.
 func TestRandomJoinsDoNotInterfere(t *testing.T) {
 	t.Parallel()
-	total := 20_000
-	if s := os.Getenv(mutantsEnv); s != "" {
-		n, err := strconv.Atoi(s)
-		require.NoError(t, err)
-		total = n / 10
-	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	total, seed := trials(t, 20_000)
 	m := &joinMaker{Rand: rand.New(rand.NewPCG(seed, 2))}
 	w := newWorlds(t)
 	catalogs := []*Catalog{corpusCatalog(t), closedCatalog(t)}
