@@ -31,7 +31,7 @@ type graphPatient struct {
 	Encounters []graphEncounter
 	More       bool `db:"encounters,more"`
 	Tags       []graphTag
-	note       string
+	note       string //nolint:unused // not exported: decoding leaves it alone
 }
 
 type graphEncounter struct {

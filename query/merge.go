@@ -103,7 +103,7 @@ func (w *writer) merges(s *scope, parts []*part) {
 		w.fail(misuse("a MERGE does nothing; call MatchedSet, MatchedDelete or NotMatchedSet"))
 	case has(opSet):
 		w.text(" when matched then update")
-		w.assignments(s, target, parts)
+		w.assignments(target, parts)
 	case has(opDoNothing):
 		w.text(" when matched then delete")
 	}

@@ -4,7 +4,7 @@ import "slices"
 
 func (b UpdateBuilder) write(w *writer) {
 	w.dml(b.last, "update ", func(s *scope, parts []*part) {
-		w.assignments(s, &s.tables[0], parts)
+		w.assignments(&s.tables[0], parts)
 		if len(s.tables) > 1 {
 			w.text(" from ")
 			w.from(s, 1)
@@ -73,7 +73,7 @@ func (w *writer) writable(t *table) bool {
 	return false
 }
 
-func (w *writer) assignments(s *scope, t *table, parts []*part) {
+func (w *writer) assignments(t *table, parts []*part) {
 	w.text(" set ")
 	n := 0
 	var seen []string

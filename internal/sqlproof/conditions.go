@@ -5,7 +5,7 @@ import "github.com/sqlc-dev/oliphant/ast"
 // conditions binds WHERE or ON and returns the facts that its top-level conjuncts state. Nothing follows from NOT, CASE,
 // COALESCE, IS, ranges, IS DISTINCT, COLLATE, casts of a column, or ANY over an array.
 func (p *prover) conditions(sc *scope, n *ast.Node) []equality {
-	if n == nil || !p.enter(0) {
+	if n == nil || !p.enter() {
 		return nil
 	}
 	defer p.leave()

@@ -44,8 +44,8 @@ func closedCatalog(t testing.TB) *Catalog {
 }
 
 type corpusCase struct {
-	verdict, class, reason, sql string
-	line                        int
+	verdict, reason, sql string
+	line                 int
 }
 
 // readCorpus reads a file of "-- accept: reason" and "-- refuse: [class] reason" lines, each before one statement.

@@ -13,7 +13,7 @@ func (p *prover) walkAll(sc *scope, nodes ...*ast.Node) { p.walkList(sc, nodes) 
 // walk binds an expression from which no fact follows: every sub-select in it must prove itself, every function,
 // operator and type must be harmless. It refuses kinds of nodes that it was not taught.
 func (p *prover) walk(sc *scope, n *ast.Node) {
-	if n == nil || n.Node == nil || !p.enter(0) {
+	if n == nil || n.Node == nil || !p.enter() {
 		return
 	}
 	defer p.leave()

@@ -23,7 +23,7 @@ func (p *prover) fromList(sc *scope, nodes []*ast.Node) []*from {
 // fromItem binds one entry. left are the trees that stand before it, which LATERAL sees; of blocked a LATERAL reference
 // is an error.
 func (p *prover) fromItem(sc *scope, n *ast.Node, left, blocked []*from) *from {
-	if !p.enter(0) {
+	if !p.enter() {
 		return nil
 	}
 	defer p.leave()
@@ -40,7 +40,7 @@ func (p *prover) fromItem(sc *scope, n *ast.Node, left, blocked []*from) *from {
 		if p.refusal != nil {
 			return nil
 		}
-		it := &item{location: p.aliasLocation(s.Alias, s.Subquery), outputs: q.outputs, subset: q}
+		it := &item{location: p.aliasLocation(s.Subquery), outputs: q.outputs, subset: q}
 		p.alias(it, s.Alias)
 		return p.newItem(sc.level, it)
 	case *ast.Node_RangeFunction:
@@ -70,7 +70,7 @@ func (p *prover) fromItem(sc *scope, n *ast.Node, left, blocked []*from) *from {
 }
 
 // aliasLocation is a place to point at for a derived table: PostgreSQL records none.
-func (p *prover) aliasLocation(a *ast.Alias, subquery *ast.Node) int32 {
+func (p *prover) aliasLocation(subquery *ast.Node) int32 {
 	if s := subquery.GetSelectStmt(); s != nil {
 		for s.GetLarg() != nil {
 			s = s.Larg

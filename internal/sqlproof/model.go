@@ -18,7 +18,6 @@ type column struct {
 	item   *item   // nil for a sub-select's output
 	name   string  // for people
 	source *output // where its values come from; nil for a base relation
-	class  *class  // its equalities in its own group, nil when there are none
 	given  label   // what the form of the statement says of it: EXCLUDED, OLD, NEW, inserted rows
 	label  label
 	rank   int // order in which labels were found; explanations follow it downwards
@@ -50,7 +49,6 @@ type output struct {
 	arms   []*output // a set operation, VALUES or recursive CTE: the meet of all
 	cap    *label    // a recursive reference: an assumption from above
 	nulls  bool      // grouping sets, OLD and NEW: NULL may take its place
-	label  label
 }
 
 // An item is one entry of a FROM list.
@@ -61,7 +59,6 @@ type item struct {
 	name     string    // the name it goes by, "" when it has none
 	alias    string
 	aliased  bool
-	schema   string // of a base relation without alias
 	location int32
 	outputs  []*output
 	columns  map[*output]*column
@@ -82,7 +79,6 @@ type level struct {
 	byName  map[string][]*item
 	root    *group
 	command Command
-	outer   *level
 }
 
 // A from is a node of a FROM list's tree.

@@ -124,10 +124,10 @@ func (p *prover) step(n int) bool {
 }
 
 // enter counts depth of recursion; every true needs a leave.
-func (p *prover) enter(location int32) bool {
+func (p *prover) enter() bool {
 	p.depth++
 	if p.depth > maxDepth {
-		p.refuse(location, ruleNesting)
+		p.refuse(0, ruleNesting)
 	}
 	return p.step(1)
 }

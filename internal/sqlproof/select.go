@@ -7,7 +7,7 @@ import (
 // statement binds a statement that stands alone, in a CTE, or as a sub-select. sc holds the columns and CTEs of the
 // statements around it.
 func (p *prover) statement(sc *scope, n *ast.Node) *query {
-	if !p.enter(0) {
+	if !p.enter() {
 		return &query{}
 	}
 	defer p.leave()
@@ -40,7 +40,7 @@ func (p *prover) statement(sc *scope, n *ast.Node) *query {
 // selectStmt binds a SELECT, VALUES or set operation. self is set for the body of a recursive CTE, whose right arm may
 // refer to it.
 func (p *prover) selectStmt(outer *scope, s *ast.SelectStmt, self *cte) *query {
-	if !p.enter(0) {
+	if !p.enter() {
 		return &query{}
 	}
 	defer p.leave()
@@ -78,7 +78,7 @@ func (p *prover) oneForm(s *ast.SelectStmt) bool {
 
 // plainSelect binds in the order in which PostgreSQL does, because the first use of a parameter gives it its type.
 func (p *prover) plainSelect(sc *scope, s *ast.SelectStmt) *query {
-	lv := p.newLevel(Select, sc)
+	lv := p.newLevel(Select)
 	sc.level = lv
 	sc.visible = p.fromList(sc, s.FromClause)
 	if p.refusal != nil {
@@ -98,7 +98,7 @@ func (p *prover) plainSelect(sc *scope, s *ast.SelectStmt) *query {
 	return q
 }
 
-func (p *prover) newLevel(command Command, sc *scope) *level {
+func (p *prover) newLevel(command Command) *level {
 	lv := &level{command: command}
 	p.levels = append(p.levels, lv)
 	return lv

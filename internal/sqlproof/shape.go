@@ -114,7 +114,7 @@ func (p *prover) shape(n *ast.Node) {
 
 // shapeOf checks a pointer to a message.
 func (p *prover) shapeOf(v reflect.Value) {
-	if v.IsNil() || !p.enter(0) {
+	if v.IsNil() || !p.enter() {
 		return
 	}
 	defer p.leave()

@@ -12,7 +12,7 @@ func (p *prover) target(sc *scope, command Command, r *ast.RangeVar) (*level, *f
 		p.refuseAt(int(r.Location), ruleWriteGlobal, p.shortName(r), "", "")
 		return nil, nil
 	}
-	lv := p.newLevel(command, sc)
+	lv := p.newLevel(command)
 	sc.level = lv
 	it := p.baseItem(r, relation)
 	it.target = true

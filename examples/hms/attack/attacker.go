@@ -13,7 +13,6 @@ import (
 
 	"github.com/septum-go/septum/examples/hms/hospital"
 	"github.com/septum-go/septum/query"
-	"github.com/septum-go/septum/rls"
 )
 
 // attacker is one attack in one world: what it can reach, and the log of all that it received.
@@ -66,12 +65,12 @@ func (a *attacker) app() (*pgx.Conn, error) {
 }
 
 // plain runs SQL on that connection as it is: no tenant is set.
-func (a *attacker) plain(sql string, args ...any) error {
+func (a *attacker) plain(sql string) error {
 	conn, err := a.app()
 	if err != nil {
 		return err
 	}
-	rows, err := conn.Query(a.ctx, sql, args...)
+	rows, err := conn.Query(a.ctx, sql)
 	return a.read(rows, err)
 }
 
@@ -216,9 +215,6 @@ func squirrel(build func(a *attacker) sq.Sqlizer) func(*attacker) error {
 		})
 	}
 }
-
-// scope runs f in a transaction of the library.
-func (a *attacker) scope(f func(tx *rls.Tx) error) error { return a.world.DB.InTx(a.world.Attacker, f) }
 
 // request asks the backend, and logs status and body.
 func (a *attacker) request(method, path, token string, change func(*http.Request)) (status int, body string, err error) {

@@ -93,7 +93,7 @@ func TestPageEscapes(t *testing.T) {
 		Attacks: []attack.Result{{ID: "A01", Name: evil, Saw: evil, Wall: attack.Border},
 			{ID: "A02", Name: "x", Wall: "none", Leak: evil, Saw: evil}, {ID: "A03", Failed: evil}}}
 	w := httptest.NewRecorder()
-	Site(report, http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	Site(report, http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 	require.Equal(t, http.StatusOK, w.Code)
 	require.NotContains(t, w.Body.String(), "<script>")
 	require.Contains(t, w.Body.String(), "Attacks got through: 1")
