@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,17 +44,23 @@ const (
 func execBenchmarks() []benchmark {
 	read := func(delay time.Duration, s ratio.Settings) func(context.Context) (float64, error) {
 		return func(ctx context.Context) (float64, error) {
-			w, err := openWorld(ctx, delay)
-			if err != nil {
-				return 0, err
+			// On which processor the server's two processes happen to run counts for more than what is measured; so it is
+			// drawn several times.
+			values := make([]float64, worlds)
+			for i := range values {
+				value, err := inWorld(ctx, delay, s)
+				if err != nil {
+					return 0, err
+				}
+				values[i] = value
 			}
-			defer w.close()
-			return ratio.Compare(w.scoped, w.bare, s)
+			slices.Sort(values)
+			return values[worlds/2], nil
 		}
 	}
 	return []benchmark{
-		{"exec.read.tcp", "≤ 1.25 of bare pgx", read(0, ratio.Settings{Slice: 50 * time.Millisecond, Rounds: 61})},
-		{"exec.read.delay1ms", "≤ 1.05 of bare pgx", read(time.Millisecond, ratio.Settings{Slice: 100 * time.Millisecond})},
+		{"exec.read.tcp", "≤ 1.25 of bare pgx", read(0, ratio.Settings{Slice: 5 * time.Millisecond, Rounds: 201})},
+		{"exec.read.delay1ms", "≤ 1.05 of bare pgx", read(time.Millisecond, ratio.Settings{Slice: 20 * time.Millisecond})},
 		{"exec.read.allocs", "≤ 30 objects", func(ctx context.Context) (float64, error) {
 			w, err := openWorld(ctx, 0)
 			if err != nil {
@@ -63,6 +70,18 @@ func execBenchmarks() []benchmark {
 			return ratio.Allocs(w.scoped, 2000)
 		}},
 	}
+}
+
+// worlds is how many times a comparison begins anew, with other connections.
+const worlds = 9
+
+func inWorld(ctx context.Context, delay time.Duration, s ratio.Settings) (float64, error) {
+	w, err := openWorld(ctx, delay)
+	if err != nil {
+		return 0, err
+	}
+	defer w.close()
+	return ratio.Compare(w.scoped, w.bare, s)
 }
 
 // world is one database, opened twice: by Septum with the application's login, where row-level security holds, and by
