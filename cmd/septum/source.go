@@ -170,7 +170,7 @@ func plain(sql string) string {
 	out := []byte(sql)
 	for _, token := range tokens {
 		m := sqlcMacro.FindStringSubmatch(sql[token.Start:])
-		if token.Kind != sqltext.Ident || m == nil {
+		if m == nil { // a string or a comment does not begin with sqlc
 			continue
 		}
 		text := "@" + m[2]
