@@ -36,6 +36,8 @@ type Config struct {
 	Types []string
 	// TypeMap, when set, registers Go types on each connection's map, as for pgx. It must be safe for concurrent use.
 	TypeMap func(*pgtype.Map)
+	// Limits bound what a request may take. Default: none.
+	Limits Limits
 }
 
 // withDefaults fills what was left zero.

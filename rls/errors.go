@@ -34,6 +34,9 @@ var (
 	ErrTxDone = errors.New("the transaction has ended")
 	// ErrBusy: a Tx was used while rows of it were open, or by two goroutines at once.
 	ErrBusy = errors.New("the transaction is busy: close its open rows first, and use it from one goroutine")
+	// ErrResultTooLarge: a result has more rows or bytes than Limits allow. What was read of it is to be thrown away. Inside a
+	// transaction the transaction is rolled back. Outside, a write whose RETURNING gave too much has been done.
+	ErrResultTooLarge = errors.New("the result is larger than the limits allow: ask for a page of it")
 	// ErrOption: a transaction option is not one that PostgreSQL knows.
 	ErrOption = errors.New("unknown transaction option")
 	// errOutOfStep: a reply was not the one that belongs to the request. The connection is closed.
