@@ -33,7 +33,7 @@ func Files(root string) ([]string, error) {
 			}
 			return nil
 		}
-		if entry.Type().IsRegular() {
+		if entry.Type().IsRegular() && rel != ".git" { // a file in a worktree, which names where the repository is
 			files = append(files, filepath.ToSlash(rel))
 		}
 		return nil
