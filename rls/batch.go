@@ -83,7 +83,7 @@ func (db *DB) Batch(tc tenant.Context, b *Batch) error {
 	if err != nil || len(bound) == 0 {
 		return err
 	}
-	l, err := db.acquire(tc)
+	l, err := db.acquire(tc, false)
 	if err != nil {
 		return fail("Batch", nil, err)
 	}
@@ -124,7 +124,7 @@ func (tx *Tx) Batch(tc tenant.Context, b *Batch) (err error) {
 		tx.noteFailure(err)
 		tx.busy.Store(false)
 	}()
-	if err := tx.hold(tc); err != nil {
+	if err := tx.hold(tc, b.writes()); err != nil {
 		return fail("Tx.Batch", nil, err)
 	}
 	if err := tx.prepareBatch(tc, b); err != nil {

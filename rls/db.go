@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/septum-go/septum/query"
 	"github.com/septum-go/septum/tenant"
 )
@@ -15,7 +14,7 @@ import (
 // concurrent use; its methods end with their tenant.Context, and then close their connection rather than wait for the
 // reply.
 type DB struct {
-	pool    *pgxpool.Pool
+	router  router
 	catalog *query.Catalog
 	config  Config
 	closed  atomic.Bool
@@ -72,14 +71,14 @@ func (db *DB) Affected(tc tenant.Context, stmt *query.Statement, args ...any) (i
 // Close waits for the connections in use and closes all. Every later call is ErrClosed.
 func (db *DB) Close() {
 	if db.closed.CompareAndSwap(false, true) {
-		db.pool.Close()
+		db.router.close()
 	}
 }
 
 // Catalog is the catalog that the DB was opened with.
 func (db *DB) Catalog() *query.Catalog { return db.catalog }
 
-// Stats is a snapshot of the pool.
+// Stats is a snapshot of the connections.
 type Stats struct {
 	Max   int // Config.MaxConns
 	Open  int // connections open, or being opened
@@ -88,52 +87,27 @@ type Stats struct {
 	Waits int64 // how many times somebody waited for a connection, since Open
 }
 
-// Stats gives a snapshot of the pool.
-func (db *DB) Stats() Stats {
-	s := db.pool.Stat()
-	return Stats{
-		Max: int(s.MaxConns()), Open: int(s.TotalConns()), Idle: int(s.IdleConns()),
-		InUse: int(s.AcquiredConns()), Waits: s.EmptyAcquireCount(),
-	}
-}
+// Stats gives a snapshot of the connections.
+func (db *DB) Stats() Stats { return db.router.stats() }
 
-// lease is a connection in hand. It goes back to the pool when it is idle, and is closed otherwise.
-type lease struct {
-	conn *pgxpool.Conn
-	sess *session
-}
-
-func (l lease) release() {
-	if !l.sess.idle() && !l.sess.pg.IsClosed() {
-		l.sess.destroy() // something is under way: nobody else may meet it (threats X05, X09)
-	}
-	l.conn.Release()
-}
-
-// acquire takes a connection from the pool, for no longer than Config.AcquireTimeout. It is the one place where
-// connections come from.
-func (db *DB) acquire(ctx context.Context) (lease, error) {
+// acquire takes a connection for a tenant, for no longer than Config.AcquireTimeout. It is the one place where connections
+// come from; the caller releases the lease.
+func (db *DB) acquire(tc tenant.Context, write bool) (lease, error) {
 	if db.closed.Load() {
 		return lease{}, ErrClosed
 	}
-	wait := &patience{Context: ctx, limit: db.config.AcquireTimeout}
-	conn, err := db.pool.Acquire(wait)
+	wait := &patience{Context: tc, limit: db.config.AcquireTimeout}
+	l, err := db.router.acquire(wait, tc.Tenant(), write)
 	ended := wait.end()
 	switch {
 	case err == nil:
+		return l, nil
 	case db.closed.Load():
 		return lease{}, ErrClosed
 	case ended && errors.Is(err, context.DeadlineExceeded):
 		return lease{}, ErrPoolExhausted
-	default:
-		return lease{}, err
 	}
-	sess := sessionOf(conn.Conn())
-	if sess == nil { // can't be: every connection gets one when it is made
-		conn.Release()
-		return lease{}, errOutOfStep
-	}
-	return lease{conn, sess}, nil
+	return lease{}, err
 }
 
 // admit checks what every operation starts with: the tenant, the statement and its arguments, before any connection.
@@ -167,8 +141,8 @@ func (db *DB) run(tc tenant.Context, op string, stmt *query.Statement, args []an
 }
 
 // send puts one statement on a connection, and readies r for reading when its first reply is there.
-func (db *DB) send(ctx context.Context, scope string, sh shape, values []any, r *rows) error {
-	l, err := db.acquire(ctx)
+func (db *DB) send(tc tenant.Context, scope string, sh shape, values []any, r *rows) error {
+	l, err := db.acquire(tc, r.write)
 	if err != nil {
 		return fail(r.op, r.stmt, err)
 	}
@@ -179,14 +153,14 @@ func (db *DB) send(ctx context.Context, scope string, sh shape, values []any, r 
 		}
 	}()
 	for attempt := 1; ; attempt++ {
-		sd, err := l.sess.prepare(ctx, sh)
+		sd, err := l.sess.prepare(tc, sh)
 		if err != nil {
 			return fail(r.op, r.stmt, err)
 		}
 		if err := l.sess.encode(sd, values); err != nil {
 			return refuse(r.op, r.stmt, ErrArgument, err)
 		}
-		r.reply, err = l.sess.start(ctx, scope, sd)
+		r.reply, err = l.sess.start(tc, scope, sd)
 		if err == nil {
 			return nil
 		}
@@ -195,7 +169,7 @@ func (db *DB) send(ctx context.Context, scope string, sh shape, values []any, r 
 			l.sess.forget(sh)
 		case attempt == 1 && isTampered(err):
 			l.release()
-			fresh, err := db.acquire(ctx)
+			fresh, err := db.acquire(tc, r.write)
 			if err != nil {
 				r.lease, l = lease{}, lease{}
 				return fail(r.op, r.stmt, err)

@@ -39,9 +39,8 @@ func OpenUnchecked(ctx context.Context, cfg Config, catalog *query.Catalog) (*DB
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{catalog: catalog, config: cfg}
-	db.pool, err = pgxpool.NewWithConfig(ctx, pool)
-	return db, err
+	shared, err := pgxpool.NewWithConfig(ctx, pool)
+	return &DB{catalog: catalog, config: cfg, router: onePool{shared}}, err
 }
 
 // Predicate is the text of a relation's policies.
@@ -49,7 +48,7 @@ func Predicate(r query.Relation) string { return predicateOf(r) }
 
 // LeftOver is what the tenant's setting holds on a connection between requests.
 func (db *DB) LeftOver(ctx context.Context) string {
-	l, err := db.acquire(ctx)
+	l, err := db.router.acquire(ctx, tenant.ID{}, false)
 	if err != nil {
 		return err.Error()
 	}
@@ -63,7 +62,7 @@ func (db *DB) LeftOver(ctx context.Context) string {
 
 // Prepared counts the prepared statements that one connection of the pool knows, and those that its server has.
 func (db *DB) Prepared(ctx context.Context) (known int, atServer string) {
-	l, err := db.acquire(ctx)
+	l, err := db.router.acquire(ctx, tenant.ID{}, false)
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -77,7 +76,7 @@ func (db *DB) Prepared(ctx context.Context) (known int, atServer string) {
 
 // Misdirect has one connection of the pool answer the scope with something else, as a confused server or proxy would.
 func (db *DB) Misdirect(ctx context.Context) error {
-	l, err := db.acquire(ctx)
+	l, err := db.router.acquire(ctx, tenant.ID{}, false)
 	if err != nil {
 		return err
 	}

@@ -56,11 +56,11 @@ func Open(ctx context.Context, cfg Config, catalog *query.Catalog) (*DB, error) 
 	if reasons = append(reasons, found...); len(reasons) > 0 {
 		return nil, &OpenError{Reasons: reasons}
 	}
-	db := &DB{catalog: catalog, config: cfg}
-	if db.pool, err = pgxpool.NewWithConfig(ctx, pool); err != nil {
+	shared, err := pgxpool.NewWithConfig(ctx, pool)
+	if err != nil {
 		return nil, fail("Open", nil, err)
 	}
-	return db, nil
+	return &DB{catalog: catalog, config: cfg, router: onePool{shared}}, nil
 }
 
 // poolConfig reads the URL, finds what is wrong with it, and pins the session.

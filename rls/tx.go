@@ -98,7 +98,7 @@ func (tx *Tx) run(tc tenant.Context, op string, stmt *query.Statement, args []an
 }
 
 // send puts one statement on the transaction's connection.
-func (tx *Tx) send(ctx context.Context, sh shape, values []any, r *rows) (err error) {
+func (tx *Tx) send(tc tenant.Context, sh shape, values []any, r *rows) (err error) {
 	if err := tx.take(r.op, r.stmt); err != nil {
 		return err
 	}
@@ -108,13 +108,13 @@ func (tx *Tx) send(ctx context.Context, sh shape, values []any, r *rows) (err er
 			tx.busy.Store(false)
 		}
 	}()
-	if err := tx.hold(ctx); err != nil {
+	if err := tx.hold(tc, r.stmt != nil && r.stmt.Writes()); err != nil {
 		return fail(r.op, r.stmt, err)
 	}
 	r.lease = tx.lease
 	fresh, controls := !tx.began, tx.pending
 	for attempt := 1; ; attempt++ {
-		sd, err := tx.prepare(ctx, sh)
+		sd, err := tx.prepare(tc, sh)
 		if err != nil {
 			return fail(r.op, r.stmt, err)
 		}
@@ -122,10 +122,10 @@ func (tx *Tx) send(ctx context.Context, sh shape, values []any, r *rows) (err er
 			return refuse(r.op, r.stmt, ErrArgument, err)
 		}
 		if len(tx.pending) == 0 {
-			r.reply, err = r.lease.sess.start(ctx, tx.scope, sd)
+			r.reply, err = r.lease.sess.start(tc, tx.scope, sd)
 		} else {
 			args := &r.lease.sess.args
-			r.reply, err = tx.startPending(ctx, request{sd, args.ParamValues, args.ParamFormats, args.ResultFormats})
+			r.reply, err = tx.startPending(tc, request{sd, args.ParamValues, args.ParamFormats, args.ResultFormats})
 		}
 		if err == nil {
 			return nil
@@ -134,7 +134,7 @@ func (tx *Tx) send(ctx context.Context, sh shape, values []any, r *rows) (err er
 			r.lease.sess.forget(sh)
 		}
 		// A stale plan in the first statement is no reason to fail: nothing has happened in the transaction yet.
-		if !isStale(err) || attempt > 1 || !fresh || !tx.restart(ctx, controls) {
+		if !isStale(err) || attempt > 1 || !fresh || !tx.restart(tc, controls) {
 			return fail(r.op, r.stmt, err)
 		}
 	}
@@ -186,11 +186,12 @@ func (tx *Tx) restart(ctx context.Context, controls []string) bool {
 	return true
 }
 
-// hold takes a connection for the transaction, once.
-func (tx *Tx) hold(ctx context.Context) (err error) {
-	if tx.lease.sess == nil {
-		tx.lease, err = tx.db.acquire(ctx)
+// hold takes a connection for the transaction, once, and asks each time whether the statement may run on it.
+func (tx *Tx) hold(tc tenant.Context, write bool) (err error) {
+	if tx.lease.sess != nil {
+		return tx.lease.permit(write)
 	}
+	tx.lease, err = tx.db.acquire(tc, write)
 	return err
 }
 
