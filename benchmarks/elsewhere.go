@@ -19,7 +19,7 @@ type program struct {
 
 var elsewhere = []program{
 	{
-		names: []string{"query.prove.cached", "query.prove.cached_allocs", "report.build"},
+		names: []string{"query.prove.cached", "query.prove.cached_allocs", "report.build", "report.worst"},
 		dir:   "..",
 		steps: [][]string{{"go", "test", "-run", "^$", "-bench", "^BenchmarkRatios$", "-benchtime", "1x", "./query"}},
 	},
