@@ -50,7 +50,7 @@ func Layers() []Layer {
 
 // users are the packages that a user's program links.
 func users() []string {
-	return []string{".", "tenant", "tenant/tenanthttp", "tenant/tenantjwt", "query", "rls", "cache/...", "blob/...", "cmd/..."}
+	return []string{".", "tenant", "tenant/tenanthttp", "tenant/tenantjwt", "query", "rls", "cache", "cache/rediscache", "blob/...", "cmd/..."}
 }
 
 // Bans is what must not be linked, however far away the import is.
@@ -64,6 +64,7 @@ func Bans() []Ban {
 		{users(), []string{
 			"internal/pgtest/...", "github.com/ory/dockertest/v3/...", "github.com/fergusstrange/embedded-postgres", "github.com/lib/pq/...",
 		}, "a test server must never reach a user's binary"},
+		{[]string{"cache", "tenant"}, []string{StdOnly}, "the cache in process brings no library along"},
 		{[]string{"query"}, []string{pgx, "std:net/http", "std:os/exec"}, "a statement is a value: it connects to nothing"},
 		{[]string{"internal/sqlproof"}, []string{squirrel, "std:net", "std:os/exec"}, "a proof depends on the text and the catalog alone"},
 		{[]string{"tenant", "query", "rls", "internal/sqlproof", "internal/sqltext"}, []string{"std:C"}, "the library is pure Go"},
