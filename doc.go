@@ -24,6 +24,8 @@
 //   - query/querytest: tests of statements, without a database.
 //   - rls: DB and Tx, which run statements; the policies; the inspection of the live database.
 //   - rls/rlstest: a real PostgreSQL for tests.
+//   - cache: values in memory, per tenant.
+//   - cache/cachetest: what every tenant cache must hold, for remote ones and users' own.
 //   - cmd/septum: proves SQL files.
 //   - examples/quickstart, examples/hms: the smallest program, and a hospital's.
 //
