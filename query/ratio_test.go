@@ -123,7 +123,7 @@ func worstReports() map[string]string {
 			`],"measures":[` + list(16, func(i int) string {
 			return fmt.Sprintf(`{"fn":"count_distinct","column":%q,"name":"m%d"}`, column(i), i)
 		}) +
-			`],"filters":[` + list(8, func(int) string { return arms(3, 9) }) + `],"totals":true}`,
+			`],"filters":[` + list(8, func(int) string { return arms(3, 9) }) + `],"totals":"levels"}`,
 		"all lists": `{` + count + `,"filters":[` + list(8, func(int) string {
 			return `{"column":"days","op":"in","value":[` + list(1000, strconv.Itoa) + `]}`
 		}) + `]}`,
