@@ -23,7 +23,7 @@ func Layers() []Layer {
 		{"query", []string{"tenant", squirrel, "internal/sqlproof", "internal/sqltext"}, "a statement is text and proof; it knows no driver and no sibling"},
 		{"query/querytest", []string{"tenant", "query", "internal/sqlproof", "internal/sqltext"}, "a kit imports its parent"},
 
-		{"rls", []string{"tenant", "query", pgx}, "the database wall knows statements and one driver, no cache and no blobs"},
+		{"rls", []string{"tenant", "query", "internal/audit", pgx}, "the database wall knows statements and one driver, no cache and no blobs"},
 		{"rls/rlstest", []string{"tenant", "query", "rls", "internal/pgtest", pgx}, "a kit imports its parent and what gives it a server"},
 
 		{"cache", []string{"tenant"}, "a cache knows tenants; what it keeps is the caller's"},
@@ -39,6 +39,7 @@ func Layers() []Layer {
 		{"internal/sqlproof", []string{"internal/sqltext", oliphant}, "the prover knows text and the parser; it must not know the builder that it checks"},
 		{"internal/pgtest", []string{pgx, "github.com/ory/dockertest/v3/...", "github.com/fergusstrange/embedded-postgres"}, "a server for anybody's tests, rls's as well, so it knows none of them"},
 		{"internal/pgtest/pgrun", []string{"internal/pgtest"}, "a command around its parent"},
+		{"internal/audit", []string{pgx}, "the auditor knows catalogs of a server; what a right policy looks like comes from rls"},
 		{"internal/ratio", nil, "a stopwatch needs no libraries"},
 		{"internal/deptest", nil, "rules need no libraries"},
 

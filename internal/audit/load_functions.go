@@ -1,0 +1,73 @@
+package audit
+
+import "slices"
+
+// loadFunctions reads the functions that are not the server's own. The text of those that came with an extension is
+// left out: it is large, and nobody here wrote it.
+func (l *loader) loadFunctions() error {
+	var f function
+	var namespace oid
+	var config []string
+	return l.each(`select p.oid, p.proowner, p.pronamespace, p.proname::text, pg_get_function_identity_arguments(p.oid), p.prokind::text,
+			p.prosecdef, p.proleakproof, p.provolatile::text, coalesce(p.proconfig, '{}'), case when e.objid is null then p.prosrc else '' end,
+			g.lanname::text, p.prorettype::regtype::text, e.objid is not null
+		from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language g on g.oid = p.prolang
+			left join pg_depend e on e.classid = 'pg_proc'::regclass and e.objid = p.oid and e.deptype = 'e'
+		where not `+systemSchemas+` order by p.oid`, nil,
+		[]any{&f.oid, &f.owner, &namespace, &f.name, &f.arguments, &f.kind, &f.definer, &f.leakproof, &f.volatility, &config, &f.source,
+			&f.language, &f.returns, &f.extension}, func() {
+			made := f
+			made.schema, made.config = l.schemas[namespace], slices.Clone(config)
+			if made.schema != nil {
+				l.functions[f.oid] = &made
+			}
+		})
+}
+
+// functionRights reads who may run them. Unless somebody revoked it, everybody may.
+func (l *loader) functionRights() error {
+	var g grant
+	return l.each(`select p.oid, a.grantee, a.privilege_type from pg_proc p join pg_namespace n on n.oid = p.pronamespace,
+			aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+		where not `+systemSchemas+` and (a.grantee = 0 or a.grantee = any($1) and a.grantee <> p.proowner) order by 1, 2, 3`,
+		[]any{l.ids}, []any{&g.on, &g.grantee, &g.privilege}, func() {
+			if f := l.functions[g.on]; f != nil {
+				f.rights = append(f.rights, g)
+			}
+		})
+}
+
+// functionCalls reads what runs functions with other rights than the caller's: operators, aggregates and the bodies that
+// the server keeps parsed. Only functions that matter for it are asked about.
+func (l *loader) functionCalls() error {
+	var ids []oid
+	for id, f := range l.functions {
+		if !f.extension {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	slices.Sort(ids)
+	var c call
+	return l.each(`select d.refobjid, d.classid::regclass::text, d.objid, pg_describe_object(d.classid, d.objid, 0) from pg_depend d
+		where d.refclassid = 'pg_proc'::regclass and d.refobjid = any($1) and d.deptype = 'n'
+			and d.classid in ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_cast'::regclass, 'pg_type'::regclass)
+		order by 1, 2, 3`, []any{ids}, []any{&c.function, &c.class, &c.by, &c.what}, func() { l.calls = append(l.calls, c) })
+}
+
+func (l *loader) loadTriggers() error {
+	var on oid
+	var t trigger
+	return l.each(`select tgrelid, tgname::text, tgfoid, tgenabled <> 'D', tgtype from pg_trigger
+		where not tgisinternal and tgrelid >= 16384 order by tgrelid, tgname`, nil,
+		[]any{&on, &t.name, &t.function, &t.enabled, &t.kind}, func() {
+			if r := l.relations[on]; r != nil {
+				made := t
+				made.relation = r
+				l.triggers = append(l.triggers, &made)
+				r.triggers = append(r.triggers, &made)
+			}
+		})
+}

@@ -1,0 +1,210 @@
+package audit
+
+import (
+	"slices"
+	"strings"
+)
+
+func (l *loader) loadRelations() error {
+	var r relation
+	var namespace oid
+	var options []string
+	err := l.each(`select c.oid, c.relowner, c.relnamespace, c.relname::text, c.relkind::text, c.relrowsecurity, c.relforcerowsecurity,
+			c.relispartition, coalesce(c.reloptions, '{}'),
+			exists (select from pg_depend x where x.classid = 'pg_class'::regclass and x.objid = c.oid and x.deptype = 'e')
+		from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and not `+systemSchemas, nil,
+		[]any{&r.oid, &r.owner, &namespace, &r.table, &r.kind, &r.enabled, &r.forced, &r.partition, &options, &r.extension},
+		func() {
+			made := &relation{oid: r.oid, owner: r.owner, schema: l.schemas[namespace], table: r.table, kind: r.kind,
+				enabled: r.enabled, forced: r.forced, partition: r.partition, extension: r.extension, columns: map[int16]*column{}}
+			if made.schema == nil {
+				return
+			}
+			made.name = quote(made.schema.name) + "." + quote(made.table)
+			for _, option := range options {
+				name, value, _ := strings.Cut(option, "=")
+				made.invoker = made.invoker || name == "security_invoker" && isTrue(value)
+			}
+			l.relations[made.oid], l.byName[made.name] = made, made
+			l.sorted = append(l.sorted, made)
+		})
+	slices.SortFunc(l.sorted, func(a, b *relation) int { return strings.Compare(a.name, b.name) })
+	for i := range l.input.Relations {
+		declared := &l.input.Relations[i]
+		if r := l.byName[declared.name()]; r != nil && r.kind != "S" {
+			r.declared = declared
+		}
+	}
+	return err
+}
+
+// isTrue reads a boolean of reloptions, which keep what was written.
+func isTrue(value string) bool {
+	return slices.Contains([]string{"", "true", "on", "yes", "1", "t", "tr", "tru", "y", "ye"}, strings.ToLower(value))
+}
+
+// rights reads what the login's roles and PUBLIC may do with relations and single columns.
+func (l *loader) rights() error {
+	return l.grants(l.ids, func(r *relation, g grant) { r.rights = append(r.rights, g) })
+}
+
+// rightsOfOthers reads the same for logins beside the application's that no policy binds.
+func (l *loader) rightsOfOthers() error {
+	var ids []oid
+	for id, r := range l.roles {
+		if r.bypass && r.login && !r.super && !l.isApp(id) {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return l.grants(ids, func(r *relation, g grant) { r.others = append(r.others, g) })
+}
+
+func (l *loader) grants(ids []oid, keep func(*relation, grant)) error {
+	var g grant
+	return l.each(`select c.oid, a.grantee, a.privilege_type, '' from pg_class c, aclexplode(c.relacl) a
+			where c.relacl is not null and a.grantee = any($1) and a.grantee <> c.relowner and c.oid >= 16384
+		union all
+		select t.attrelid, a.grantee, a.privilege_type, t.attname::text from pg_attribute t, aclexplode(t.attacl) a
+			where t.attacl is not null and not t.attisdropped and a.grantee = any($1) and t.attrelid >= 16384
+		order by 1, 2, 3, 4`, []any{ids}, []any{&g.on, &g.grantee, &g.privilege, &g.column}, func() {
+		if r := l.relations[g.on]; r != nil {
+			keep(r, g)
+		}
+	})
+}
+
+func (l *loader) columns() error {
+	var on oid
+	var c column
+	err := l.each(`select a.attrelid, a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity::text,
+			a.attgenerated::text, coalesce(pg_get_expr(d.adbin, d.adrelid), '')
+		from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+			left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+		where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f') and not `+systemSchemas, nil,
+		[]any{&on, &c.number, &c.name, &c.typ, &c.notNull, &c.identity, &c.generated, &c.defaults}, func() {
+			if r := l.relations[on]; r != nil {
+				made := c
+				made.sql = quote(c.name)
+				r.columns[c.number] = &made
+			}
+		})
+	for _, r := range l.sorted {
+		if r.isTenant() {
+			r.tenant = r.column(r.declared.Column)
+		}
+	}
+	return err
+}
+
+func (l *loader) loadConstraints() error {
+	var c constraint
+	var on, to oid
+	var columns, toColumns []int16
+	var parent oid
+	return l.each(`select c.oid, c.conrelid, c.conname::text, c.contype::text, coalesce(c.conkey, '{}'), c.confrelid, coalesce(c.confkey, '{}'),
+			c.convalidated, c.conindid, c.conparentid, case when c.contype = 'f' then pg_get_constraintdef(c.oid) else '' end
+		from pg_constraint c where c.contype in ('p', 'u', 'x', 'f') and c.conrelid >= 16384 order by c.oid`, nil,
+		[]any{&c.oid, &on, &c.name, &c.kind, &columns, &to, &toColumns, &c.validated, &c.index, &parent, &c.definition}, func() {
+			if r := l.relations[on]; r != nil {
+				made := c
+				made.relation, made.to, made.parent = r, l.relations[to], parent != 0
+				made.columns, made.toColumns = slices.Clone(columns), slices.Clone(toColumns)
+				r.constraints = append(r.constraints, &made)
+			}
+		})
+}
+
+// loadIndexes reads indexes with the operators and functions of their columns that are not leakproof: under a policy
+// PostgreSQL does not use those columns to find rows.
+func (l *loader) loadIndexes() error {
+	var x index
+	var on oid
+	var keys []int16
+	var leaky []string
+	return l.each(`select i.indexrelid, i.indrelid, c.relname::text, i.indisunique, i.indisprimary, i.indisexclusion,
+			exists (select from pg_constraint k where k.conindid = i.indexrelid and k.conrelid = i.indrelid),
+			(i.indkey::int2[])[0:i.indnkeyatts - 1], am.amname::text, pg_get_indexdef(i.indexrelid), i.indpred is not null, c.relispartition,
+			array(select distinct p.proname::text from unnest((i.indclass::oid[])[0:i.indnkeyatts - 1]) as used(class)
+					join pg_opclass o on o.oid = used.class join pg_amop a on a.amopfamily = o.opcfamily and a.amoplefttype = o.opcintype
+						and (am.amname <> 'btree' or a.amopstrategy = 3 and a.amoprighttype = o.opcintype)
+					join pg_operator op on op.oid = a.amopopr join pg_proc p on p.oid = op.oprcode
+					where not p.proleakproof
+				union
+				select p.proname::text from regexp_matches(i.indexprs::text, ':(?:funcid|opfuncid) (\d+)', 'g') as m join pg_proc p on p.oid = m[1]::oid
+					where not p.proleakproof
+				order by 1)
+		from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am am on am.oid = c.relam
+		where i.indrelid >= 16384 and i.indisvalid order by i.indexrelid`, nil,
+		[]any{&x.oid, &on, &x.name, &x.unique, &x.primary, &x.exclusion, &x.constraint, &keys, &x.method, &x.definition, &x.partial, &x.inherited, &leaky},
+		func() {
+			if r := l.relations[on]; r != nil {
+				made := x
+				made.relation, made.keys, made.leaky = r, slices.Clone(keys), slices.Clone(leaky)
+				r.indexes = append(r.indexes, &made)
+			}
+		})
+}
+
+func (l *loader) inheritance() error {
+	var child, parent oid
+	return l.each(`select inhrelid, inhparent from pg_inherits order by inhrelid, inhseqno`, nil, []any{&child, &parent}, func() {
+		c, p := l.relations[child], l.relations[parent]
+		if c != nil && p != nil {
+			c.parents, p.children = append(c.parents, p), append(p.children, c)
+		}
+	})
+}
+
+func (l *loader) loadPolicies() error {
+	var on oid
+	var p policy
+	var roles, functions []oid
+	return l.each(`select polrelid, polname::text, case polcmd when '*' then 'ALL' when 'r' then 'SELECT' when 'a' then 'INSERT'
+				when 'w' then 'UPDATE' when 'd' then 'DELETE' end,
+			polpermissive, polroles, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid), polqual::text, polwithcheck::text,
+			array(select distinct d.refobjid from pg_depend d where d.classid = 'pg_policy'::regclass and d.objid = p.oid
+				and d.refclassid = 'pg_proc'::regclass order by 1)
+		from pg_policy p order by polrelid, polname`, nil,
+		[]any{&on, &p.name, &p.command, &p.permissive, &roles, &p.using, &p.check, &p.usingTree, &p.checkTree, &functions}, func() {
+			if r := l.relations[on]; r != nil {
+				made := p
+				made.relation, made.roles, made.functions = r, slices.Clone(roles), slices.Clone(functions)
+				r.policies = append(r.policies, &made)
+				l.policies = append(l.policies, &made)
+			}
+			p.using, p.check, p.usingTree, p.checkTree = nil, nil, nil, nil
+		})
+}
+
+// loadRewrites reads views, whose definition is a rule, and rules, with the relations and functions that they name.
+func (l *loader) loadRewrites() error {
+	var id, on, class, target oid
+	var name, event string
+	rules := map[oid]*rewrite{}
+	return l.each(`select r.oid, r.ev_class, r.rulename::text, r.ev_type::text, coalesce(d.refclassid, 0), coalesce(d.refobjid, 0)
+		from pg_rewrite r left join (select distinct classid, objid, refclassid, refobjid, deptype from pg_depend) d
+			on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid and d.deptype = 'n'
+				and d.refclassid in ('pg_class'::regclass, 'pg_proc'::regclass)
+		where r.ev_class >= 16384 order by r.oid`, nil, []any{&id, &on, &name, &event, &class, &target}, func() {
+		r := l.relations[on]
+		if r == nil {
+			return
+		}
+		rule := rules[id]
+		if rule == nil {
+			rule = &rewrite{relation: r, name: name, event: event}
+			rules[id] = rule
+			l.rules = append(l.rules, rule)
+		}
+		switch {
+		case l.relations[target] != nil && target != on:
+			rule.relations = append(rule.relations, target)
+		case target != 0 && class != 0:
+			rule.functions = append(rule.functions, target)
+		}
+	})
+}
