@@ -77,11 +77,12 @@ func Audit(ctx context.Context, conn *pgx.Conn, catalog *query.Catalog, o AuditO
 // Audit audits the database that the DB was opened on, over a connection of its own with the DB's login. It sees what
 // that login can see; [Audit] on an administrator's connection sees more.
 func (db *DB) Audit(ctx context.Context, o AuditOptions) (*Report, error) {
-	if o.Login == "" {
-		o.Login = db.pool.Config().ConnConfig.User
+	pool, _, err := poolConfig(db.config)
+	var conn *pgx.Conn
+	if err == nil {
+		o.Login, o.AppRole = cmp.Or(o.Login, pool.ConnConfig.User), cmp.Or(o.AppRole, db.config.AppRole)
+		conn, err = pgx.ConnectConfig(ctx, pool.ConnConfig)
 	}
-	o.AppRole = cmp.Or(o.AppRole, db.config.AppRole)
-	conn, err := pgx.ConnectConfig(ctx, db.pool.Config().ConnConfig)
 	if err != nil {
 		err = fail("Audit", nil, err)
 		return &Report{Format: 1, Started: time.Now().UTC(), Rules: AuditRules(), Relations: []Posture{}, Findings: []Finding{},
