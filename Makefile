@@ -10,12 +10,16 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=false
 # One PostgreSQL for all packages of a run; see internal/pgtest.
 WITH_POSTGRES := go run ./internal/pgtest/pgrun
 
+# What the tests need beside Go; see scripts/setup.sh.
+NEEDS := postgres
+
 # What a caller may set.
 PKG ?= ./...
 ARGS ?=
 FUZZTIME ?= 60s
 FUZZ ?= .
 BENCH ?=
+STORM ?= 60s
 
 .PHONY: help
 help: ## list the targets
@@ -24,7 +28,7 @@ help: ## list the targets
 
 .PHONY: setup
 setup: ## find or install all that the other targets need
-	@scripts/setup.sh postgres cc lint
+	@scripts/setup.sh $(NEEDS) cc lint
 	@go mod download
 	@echo "setup: done"
 
@@ -35,14 +39,19 @@ demo: ## three hospitals, their story, and every attack refused (ARGS=-serve kee
 
 .PHONY: test
 test: ## run all tests (PKG=./rls ARGS='-run X -v' runs some)
-	@QUIET=1 scripts/setup.sh postgres
+	@QUIET=1 scripts/setup.sh $(NEEDS)
 	@$(WITH_POSTGRES) go test $(ARGS) $(PKG)
 	@if [ -d benchmarks ]; then echo "go -C benchmarks vet ./..."; go -C benchmarks vet ./...; fi
 
 .PHONY: race
 race: ## run all tests under the race detector, with fewer generated cases (-short)
-	@QUIET=1 scripts/setup.sh postgres cc
+	@QUIET=1 scripts/setup.sh $(NEEDS) cc
 	@$(WITH_POSTGRES) go test -race -short -timeout 20m $(ARGS) $(PKG)
+
+.PHONY: storm
+storm: ## run the storms for STORM=60s each, under the race detector: cancels, kills, crashes, invalidations, all at once
+	@QUIET=1 scripts/setup.sh $(NEEDS) cc
+	@SEPTUM_STORM=$(STORM) $(WITH_POSTGRES) go test -race -timeout 30m -run '^TestStorm' $(ARGS) $(PKG)
 
 .PHONY: lint
 lint: ## vet, golangci-lint (pinned, built into .bin) and shell syntax
@@ -54,12 +63,12 @@ lint: ## vet, golangci-lint (pinned, built into .bin) and shell syntax
 
 .PHONY: fuzz
 fuzz: ## fuzz all targets for FUZZTIME=60s together (FUZZ=pattern picks some; MUTANTS=2000000 tries that many mutants)
-	@QUIET=1 scripts/setup.sh postgres
+	@QUIET=1 scripts/setup.sh $(NEEDS)
 	@$(WITH_POSTGRES) scripts/fuzz.sh "$(FUZZTIME)" "$(FUZZ)"
 
 .PHONY: bench
 bench: ## measure against the goals, side by side with peers (BENCH=exec runs a part)
-	@QUIET=1 scripts/setup.sh postgres
+	@QUIET=1 scripts/setup.sh $(NEEDS)
 	@$(WITH_POSTGRES) go -C benchmarks run . $(BENCH)
 
 .PHONY: oracle
