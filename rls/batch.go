@@ -98,7 +98,7 @@ func (db *DB) Batch(tc tenant.Context, b *Batch) error {
 			return fail("Batch", nil, err)
 		}
 		done, err := l.sess.readBatch(group, b)
-		if !isStale(err) {
+		if !l.sess.isStale(err) {
 			return err
 		}
 		l.sess.forgetBatch(b)
@@ -139,7 +139,7 @@ func (tx *Tx) Batch(tc tenant.Context, b *Batch) (err error) {
 		return fail("Tx.Batch", nil, err)
 	}
 	_, err = tx.lease.sess.readBatch(group, b)
-	if isStale(err) {
+	if tx.lease.sess.isStale(err) {
 		tx.lease.sess.forgetBatch(b)
 	}
 	return err

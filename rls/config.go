@@ -36,7 +36,9 @@ type Config struct {
 	Types []string
 	// TypeMap, when set, registers Go types on each connection's map, as for pgx. It must be safe for concurrent use.
 	TypeMap func(*pgtype.Map)
-	// Limits bound what a request may take. Default: none.
+	// Pooler says what the URL leads to. Default: Open finds out.
+	Pooler Pooler
+	// Limits bound what a tenant's request may take. Default: as its fields say.
 	Limits Limits
 }
 

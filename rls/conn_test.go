@@ -20,7 +20,11 @@ import (
 // X01, X05, X10: goroutines of different tenants on few connections, with cancels, errors and panics in between.
 func TestTenantsAtOnce(t *testing.T) {
 	t.Parallel()
-	c := newClinic(t, func(cfg *rls.Config) { cfg.MaxConns = 3 })
+	newClinic(t, func(cfg *rls.Config) { cfg.MaxConns = 3 }).tenantsAtOnce(t)
+}
+
+func (c *clinic) tenantsAtOnce(t *testing.T) {
+	t.Helper()
 	var work sync.WaitGroup
 	wrong := make(chan string, 1)
 	for g := range 12 {

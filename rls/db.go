@@ -78,6 +78,9 @@ func (db *DB) Close() {
 // Catalog is the catalog that the DB was opened with.
 func (db *DB) Catalog() *query.Catalog { return db.catalog }
 
+// Pooler is what Open took the connections for: Direct, Pooled or PooledPrepared.
+func (db *DB) Pooler() Pooler { return db.config.Pooler }
+
 // Stats is a snapshot of the connections.
 type Stats struct {
 	Max   int // Config.MaxConns
@@ -165,7 +168,7 @@ func (db *DB) send(tc tenant.Context, scope string, sh shape, values []any, r *r
 			return nil
 		}
 		switch {
-		case attempt == 1 && isStale(err) && l.sess.idle():
+		case attempt == 1 && l.sess.isStale(err) && l.sess.idle():
 			l.sess.forget(sh)
 		case attempt == 1 && isTampered(err):
 			l.release()

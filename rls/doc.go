@@ -36,7 +36,7 @@
 //
 // # Limits
 //
-// A connection that was cancelled in mid-reply is closed, never reused. Connections are to the server itself: Open
-// refuses a pooler that keeps the pinned settings of a session to itself. Functions that a catalog allows with query.WithFunctions are
+// A connection that was cancelled in mid-reply is closed, never reused. A pooler between the library and the server is
+// found and allowed for, see docs/poolers.md. Functions that a catalog allows with query.WithFunctions are
 // trusted: one that calls set_config could change the tenant for the rest of its own statement.
 package rls

@@ -39,6 +39,9 @@ var (
 	ErrResultTooLarge = errors.New("the result is larger than the limits allow: ask for a page of it")
 	// ErrOption: a transaction option is not one that PostgreSQL knows.
 	ErrOption = errors.New("unknown transaction option")
+	// ErrSession: a pooler lent a session whose settings are not those that proofs and policies rely on, since another of
+	// its clients changed them. Nothing was done. See docs/poolers.md.
+	ErrSession = errors.New("the pooler lent a session with other settings than Septum's")
 	// errOutOfStep: a reply was not the one that belongs to the request. The connection is closed.
 	errOutOfStep = errors.New("a reply did not belong to its request; the connection was closed")
 )
@@ -160,6 +163,8 @@ func fail(op string, stmt *query.Statement, err error) error {
 	var pg *pgconn.PgError
 	var connect *pgconn.ConnectError
 	switch {
+	case isUnpinned(err):
+		e.Kind = ErrSession
 	case errors.As(err, &pg):
 		if isShutdown(pg.Code) || errors.As(err, &connect) {
 			e.Kind = ErrUnavailable

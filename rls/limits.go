@@ -1,23 +1,50 @@
 package rls
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/septum-go/septum/tenant"
 )
 
-// Limits bound what one tenant's request may take, so that no tenant can starve the others by accident or on purpose. A
-// zero field is no limit.
+// Limits bound what one tenant's request may take, so that no tenant can starve the others by accident or on purpose.
+// Where no default is named, a zero field is no limit.
 type Limits struct {
+	// MaxConns bounds the tenant's connections of this DB at one time; further requests of it wait, in order. Default:
+	// three quarters of Config.MaxConns, rounded up, so that others always find some. At most Config.MaxConns.
+	MaxConns int
+	// Weight is the tenant's share, against other tenants' weights, when more requests wait than there are connections.
+	// Default: 1.
+	Weight int
+	// MaxWait bounds the wait for the tenant's turn. Then it is ErrTenantBusy when the tenant's own requests were in the
+	// way, and ErrPoolExhausted otherwise. Default: Config.AcquireTimeout.
+	MaxWait time.Duration
 	// MaxRows bounds the rows of one result. A statement that gives more is ErrResultTooLarge.
 	MaxRows int64
 	// MaxBytes bounds the bytes of one result, as the server sends its values. More is ErrResultTooLarge.
 	MaxBytes int64
-	// StatementTimeout has the server end a statement that runs longer.
+	// StatementTimeout has the server end a statement that runs longer, which is ErrTooSlow. It is rounded up to
+	// milliseconds.
 	StatementTimeout time.Duration
-	// IdleInTransaction has the server end a transaction whose function does something else for longer.
+	// IdleInTransaction has the server end a transaction whose function does something else for longer, which is
+	// ErrTooSlow too. It is rounded up to milliseconds.
 	IdleInTransaction time.Duration
 }
 
 // limits are those of the tenant of tc.
 func (db *DB) limits(tenant.Context) Limits { return db.config.Limits }
+
+// timeout is a setting of the server.
+type timeout struct{ setting, value string }
+
+// timeouts are the settings that make the server keep to the limits; "0" is no timeout.
+func (l Limits) timeouts() []timeout {
+	return []timeout{
+		{"idle_in_transaction_session_timeout", milliseconds(l.IdleInTransaction)},
+		{"statement_timeout", milliseconds(l.StatementTimeout)},
+	}
+}
+
+func milliseconds(d time.Duration) string {
+	return strconv.FormatInt(int64((max(0, d)+time.Millisecond-1)/time.Millisecond), 10)
+}

@@ -49,13 +49,15 @@ func Open(ctx context.Context, cfg Config, catalog *query.Catalog) (*DB, error) 
 	if cannotConnect(reasons) {
 		return nil, &OpenError{Reasons: reasons}
 	}
-	found, err := inspectLive(ctx, pool.ConnConfig, cfg, catalog)
+	pooler, found, err := inspectLive(ctx, pool.ConnConfig, cfg, catalog)
 	if err != nil {
 		return nil, fail("Open", nil, err)
 	}
 	if reasons = append(reasons, found...); len(reasons) > 0 {
-		return nil, &OpenError{Reasons: reasons}
+		return nil, &OpenError{Reasons: sortReasons(reasons)}
 	}
+	cfg.Pooler = pooler
+	startSessions(pool, cfg)
 	shared, err := pgxpool.NewWithConfig(ctx, pool)
 	if err != nil {
 		return nil, fail("Open", nil, err)
@@ -67,6 +69,9 @@ func Open(ctx context.Context, cfg Config, catalog *query.Catalog) (*DB, error) 
 func poolConfig(cfg Config) (*pgxpool.Config, []Reason, error) {
 	if cfg.URL == "" {
 		return nil, nil, refuse("Open", nil, ErrOptions, errors.New("Config.URL is empty"))
+	}
+	if !cfg.Pooler.known() {
+		return nil, nil, refuse("Open", nil, ErrOptions, errors.New("Config.Pooler is not one of the package's constants"))
 	}
 	pool, err := pgxpool.ParseConfig(cfg.URL)
 	if err != nil {
@@ -88,8 +93,16 @@ func poolConfig(cfg Config) (*pgxpool.Config, []Reason, error) {
 	pool.MaxConnIdleTime = cfg.MaxConnIdleTime
 	pool.PingTimeout = cfg.ConnectTimeout
 	pool.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > cfg.PingAfter }
-	pool.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return admitConn(ctx, conn, cfg) }
+	startSessions(pool, cfg)
 	return pool, reasons, nil
+}
+
+// startSessions has each new connection of the pool readied for what it leads to.
+func startSessions(pool *pgxpool.Config, cfg Config) {
+	if cfg.Pooler.between() {
+		pool.ConnConfig.RuntimeParams, _ = pooledParams(pool.ConnConfig.RuntimeParams)
+	}
+	pool.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return admitConn(ctx, conn, cfg) }
 }
 
 // inspectURL finds what a URL may not say.
@@ -162,11 +175,12 @@ func isPrivate(conn net.Conn) bool {
 	return false
 }
 
-// inspectLive inspects the database on a connection of its own, whose state no later request will see.
-func inspectLive(ctx context.Context, config *pgx.ConnConfig, cfg Config, catalog *query.Catalog) ([]Reason, error) {
-	conn, err := pgx.ConnectConfig(ctx, config)
+// inspectLive inspects the database on a connection of its own, whose state no later request will see, and tells what
+// connections lead to.
+func inspectLive(ctx context.Context, config *pgx.ConnConfig, cfg Config, catalog *query.Catalog) (Pooler, []Reason, error) {
+	conn, err := connectOrPooled(ctx, config, cfg.Pooler)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
@@ -174,12 +188,17 @@ func inspectLive(ctx context.Context, config *pgx.ConnConfig, cfg Config, catalo
 		_ = conn.Close(ctx)
 	}()
 	if !isPrivate(conn.PgConn().Conn()) {
-		return []Reason{unencrypted(config.Host)}, nil
+		return "", []Reason{unencrypted(config.Host)}, nil
+	}
+	pooler, reasons, err := inspectPooler(ctx, conn, cfg, config.RuntimeParams)
+	if err != nil || len(reasons) > 0 {
+		return "", reasons, err
 	}
 	if err := loadTypes(ctx, conn, cfg); err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	return inspect(ctx, conn, cfg.AppRole, catalog)
+	reasons, err = inspect(ctx, conn, cfg, pooler, catalog)
+	return pooler, reasons, err
 }
 
 // admitConn readies a new connection for the pool. A failover or a change of DNS can lead it to another server than the one
@@ -192,10 +211,17 @@ func admitConn(ctx context.Context, conn *pgx.Conn, cfg Config) error {
 	if pg.ParameterStatus("is_superuser") == "on" || pg.ParameterStatus("standard_conforming_strings") != "on" {
 		return refuse("connect", nil, ErrUnavailable, errors.New("the session is not the one that was inspected; open the database again"))
 	}
+	if !cfg.Pooler.between() { // a pooler that came in between later would mix up sessions
+		if found, err := isDirect(ctx, pg); err != nil {
+			return err
+		} else if !found {
+			return refuse("connect", nil, ErrUnavailable, errors.New("there is a pooler now that Open did not find; open the database again"))
+		}
+	}
 	if err := loadTypes(ctx, conn, cfg); err != nil {
 		return err
 	}
-	_, err := newSession(ctx, conn, cfg.StatementCache)
+	_, err := newSession(ctx, conn, cfg)
 	return err
 }
 

@@ -46,9 +46,10 @@ func (s *session) start(ctx context.Context, scope string, sd *pgconn.StatementD
 	}
 	s.bindScope.Parameters[0] = append(s.bindScope.Parameters[0][:0], scope...)
 	frontend := s.pg.Frontend()
+	s.parseScope(frontend)
 	frontend.SendBind(&s.bindScope)
 	frontend.SendExecute(&s.execScope)
-	rows := s.pg.ExecStatement(ctx, sd, s.args.ParamValues, s.args.ParamFormats, s.args.ResultFormats)
+	rows := s.execute(ctx, sd)
 	if !rows.NextRow() {
 		_, err := rows.Close()
 		return reply{}, s.judge(err)
@@ -63,6 +64,7 @@ func (s *session) start(ctx context.Context, scope string, sd *pgconn.StatementD
 			return reply{}, s.judge(err)
 		}
 	}
+	s.relearn(sd, rows)
 	return r, nil
 }
 
@@ -83,9 +85,9 @@ func (s *session) startGroup(ctx context.Context, scope string, controls []strin
 	for _, control := range controls {
 		batch.ExecParams(control, nil, nil, nil, nil)
 	}
-	batch.ExecStatement(s.scope, [][]byte{[]byte(scope)}, nil, nil)
+	add(&batch, s.scope, [][]byte{[]byte(scope)}, nil, nil)
 	for _, r := range requests {
-		batch.ExecStatement(r.sd, r.values, r.formats, r.resultFormat)
+		add(&batch, r.sd, r.values, r.formats, r.resultFormat)
 	}
 	group := s.pg.ExecBatch(ctx, &batch)
 	for range controls {
@@ -123,11 +125,11 @@ func (s *session) control(ctx context.Context, sql string) (pgconn.CommandTag, e
 	return tag, s.judge(err)
 }
 
-// isStale reports that a prepared statement's plan has another result type since some DDL. It is found when the
-// statement is bound, so nothing of it has happened.
-func isStale(err error) bool {
+// isStale reports that a prepared statement's plan has another result type since some DDL, or that a description kept
+// without it does not fit any more. Both are found when the statement is parsed or bound, so nothing of it has happened.
+func (s *session) isStale(err error) bool {
 	pg := serverError(err)
-	return pg != nil && pg.Code == "0A000" && pg.Routine == "RevalidateCachedQuery"
+	return pg != nil && (pg.Code == "0A000" && pg.Routine == "RevalidateCachedQuery" || s.pooler.between() && isMisdescribed(pg))
 }
 
 // isTampered reports that a prepared statement is not there any more, though only this package closes them. Something

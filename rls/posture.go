@@ -2,6 +2,7 @@ package rls
 
 import (
 	"context"
+	"maps"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/septum-go/septum/query"
@@ -11,8 +12,8 @@ import (
 const minServer = 150000
 
 // inspect finds what stands against letting the login of conn work on the catalog's relations.
-func inspect(ctx context.Context, conn *pgx.Conn, appRole string, catalog *query.Catalog) ([]Reason, error) {
-	p := posture{ctx: ctx, conn: conn, appRole: appRole}
+func inspect(ctx context.Context, conn *pgx.Conn, cfg Config, pooler Pooler, catalog *query.Catalog) ([]Reason, error) {
+	p := posture{ctx: ctx, conn: conn, appRole: cfg.AppRole, pooler: pooler, limits: cfg.Limits}
 	for _, look := range []func() error{p.server, p.session, p.role, p.memberships, p.settings} {
 		if err := look(); err != nil {
 			return nil, err
@@ -31,6 +32,8 @@ type posture struct {
 	ctx       context.Context
 	conn      *pgx.Conn
 	appRole   string
+	pooler    Pooler
+	limits    Limits
 	superuser bool
 	reasons   []Reason
 }
@@ -49,16 +52,34 @@ func (p *posture) server() error {
 	return err
 }
 
-// session looks whether what was pinned came to the server: a pooler in between may have kept it to itself.
+// session looks whether what was pinned is in force. Behind a pooler it has to come from the role. Names are qualified, since
+// the search_path is one of the things in doubt.
 func (p *posture) session() error {
-	for name, want := range pinned {
-		var got string
-		if err := p.conn.QueryRow(p.ctx, `select current_setting($1)`, name).Scan(&got); err != nil {
+	var login string
+	want := maps.Clone(pinned)
+	if p.pooler.between() {
+		for _, t := range p.limits.timeouts() {
+			want[t.setting] = t.value
+		}
+	}
+	for name, want := range want {
+		var got, raw, unit string
+		err := p.conn.QueryRow(p.ctx, `select session_user::text, pg_catalog.current_setting($1), setting, coalesce(unit, '')
+			from pg_catalog.pg_settings where name operator(pg_catalog.=) $1`, name).Scan(&login, &got, &raw, &unit)
+		if err != nil {
 			return err
 		}
-		if got != want {
-			p.add(SessionSetting, name, "the session has "+got+" and not "+want, "connect to the server itself, or have the pooler pass it on")
+		if unit == "ms" { // current_setting writes 5000 as 5s
+			got = raw
 		}
+		if got == want {
+			continue
+		}
+		do := "connect to the server itself"
+		if p.pooler.between() {
+			do = alterRole(login, name, want) + "; then RECONNECT on the pooler's console (rls.PoolerSettings has all of it)"
+		}
+		p.add(SessionSetting, name, "the session has "+got+" and not "+want, do)
 	}
 	return nil
 }

@@ -72,7 +72,6 @@ func (p *proxy) accept() {
 // copy forwards in order, each chunk after the delay.
 func (p *proxy) copy(to, from net.Conn, heard func()) {
 	defer p.done.Done()
-	defer to.Close()
 	defer from.Close()
 	type chunk struct {
 		at   time.Time

@@ -19,7 +19,9 @@ import (
 type session struct {
 	pg        *pgconn.PgConn
 	types     *pgtype.Map
+	pooler    Pooler // what stands between
 	prepared  statements
+	plain     map[string]bool // by id, those sent with their text; see serverName
 	scope     *pgconn.StatementDescription
 	args      pgx.ExtendedQueryBuilder
 	bindScope pgproto3.Bind
@@ -33,14 +35,14 @@ const sessionKey = "septum"
 const closeTimeout = time.Second
 
 // newSession prepares the scope on a new connection. It is one round trip, in the time of connecting.
-func newSession(ctx context.Context, conn *pgx.Conn, capacity int) (*session, error) {
+func newSession(ctx context.Context, conn *pgx.Conn, cfg Config) (*session, error) {
 	pg := conn.PgConn()
-	scope, err := pg.Prepare(ctx, scopeName, scopeSQL, []uint32{pgtype.TextOID})
+	scope, err := prepareScope(ctx, pg, cfg.Pooler)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{pg: pg, types: conn.TypeMap(), scope: scope, prepared: newStatements(capacity)}
-	s.bindScope = pgproto3.Bind{PreparedStatement: scopeName, Parameters: make([][]byte, 1)}
+	s := &session{pg: pg, types: conn.TypeMap(), pooler: cfg.Pooler, scope: scope, prepared: newStatements(cfg.StatementCache)}
+	s.bindScope = pgproto3.Bind{PreparedStatement: scope.Name, Parameters: make([][]byte, 1)}
 	// One row at most is asked for, so that the server answers PortalSuspended instead of CommandComplete: see start.
 	s.execScope = pgproto3.Execute{MaxRows: 1}
 	pg.CustomData()[sessionKey] = s
@@ -57,9 +59,6 @@ type shape struct{ id, sql string }
 
 func shapeOf(stmt *query.Statement) shape { return shape{stmt.ID(), stmt.SQL()} }
 
-// serverName is the shape's name among the connection's prepared statements.
-func (s shape) serverName() string { return s.id }
-
 // lookup gives the prepared form of a shape, nil when there is none. Equal ids with different texts never meet.
 func (s *session) lookup(sh shape) *pgconn.StatementDescription {
 	if sd := s.prepared.get(sh.id); sd != nil && sd.SQL == sh.sql {
@@ -74,7 +73,7 @@ func (s *session) prepare(ctx context.Context, sh shape) (*pgconn.StatementDescr
 	if sd := s.lookup(sh); sd != nil {
 		return sd, nil
 	}
-	s.forget(sh) // closing a name that the server does not know is no error
+	s.prepared.drop(sh.id, s.serverName(sh)) // closing a name that the server does not know is no error
 	s.prepared.makeRoom()
 	if err := ctx.Err(); err != nil {
 		return nil, err // before anything is in the write buffer
@@ -83,16 +82,13 @@ func (s *session) prepare(ctx context.Context, sh shape) (*pgconn.StatementDescr
 		s.pg.Frontend().SendClose(&pgproto3.Close{ObjectType: 'S', Name: stale})
 	}
 	s.prepared.stale = s.prepared.stale[:0]
-	sd, err := s.pg.Prepare(ctx, sh.serverName(), sh.sql, nil)
+	sd, err := s.pg.Prepare(ctx, s.serverName(sh), sh.sql, nil)
 	if err != nil {
 		return nil, s.judge(err)
 	}
 	s.prepared.put(sh.id, sd)
 	return sd, nil
 }
-
-// forget drops a prepared form that is of no use any more.
-func (s *session) forget(sh shape) { s.prepared.drop(sh.id, sh.serverName()) }
 
 // encode turns arguments into the parameters' wire format. The result stays in s.args until the next encode. Since it
 // happens here, by the types that the server said, nothing in an argument can steer pgx (QueryRewriter, QueryExecMode).

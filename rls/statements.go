@@ -44,7 +44,9 @@ func (c *statements) drop(id, name string) {
 		c.recent.Remove(element)
 		delete(c.byID, id)
 	}
-	c.stale = append(c.stale, name)
+	if name != "" { // behind a pooler the server has none to close
+		c.stale = append(c.stale, name)
+	}
 }
 
 // makeRoom drops the least recently used statements until another one fits.

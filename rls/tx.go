@@ -130,11 +130,12 @@ func (tx *Tx) send(tc tenant.Context, sh shape, values []any, r *rows) (err erro
 		if err == nil {
 			return nil
 		}
-		if isStale(err) {
+		stale := r.lease.sess.isStale(err)
+		if stale {
 			r.lease.sess.forget(sh)
 		}
 		// A stale plan in the first statement is no reason to fail: nothing has happened in the transaction yet.
-		if !isStale(err) || attempt > 1 || !fresh || !tx.restart(tc, controls) {
+		if !stale || attempt > 1 || !fresh || !tx.restart(tc, controls) {
 			return fail(r.op, r.stmt, err)
 		}
 	}

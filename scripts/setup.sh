@@ -70,6 +70,50 @@ need_postgres() {
 	fi
 }
 
+# pgbouncer: a pooler, for the tests of what is promised behind one. Debian's packages are unpacked into .bin where there is
+# no right to install them.
+find_pgbouncer() {
+	local path
+	for path in "${SEPTUM_PGBOUNCER_BIN:-}" "$PWD/.bin/pgbouncer" "$(command -v pgbouncer || true)" /usr/sbin/pgbouncer /usr/local/sbin/pgbouncer /opt/homebrew/bin/pgbouncer; do
+		if [ -n "$path" ] && [ -x "$path" ]; then
+			echo "$path"
+			return
+		fi
+	done
+	return 1
+}
+need_pgbouncer() {
+	local path
+	if path=$(find_pgbouncer); then
+		[ -n "${QUIET:-}" ] || say "PgBouncer is $path"
+		return
+	fi
+	# The package would start a service; nobody asked for one.
+	if [ "$(id -u)" = 0 ] && [ ! -e /usr/sbin/policy-rc.d ]; then
+		printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+		chmod 755 /usr/sbin/policy-rc.d
+		apt_install pgbouncer || true
+		rm -f /usr/sbin/policy-rc.d
+	else
+		apt_install pgbouncer || true
+	fi
+	find_pgbouncer >/dev/null || unpack_pgbouncer || {
+		say "PgBouncer is missing, and can't be installed from here: install your system's package, or set SEPTUM_PGBOUNCER_BIN; the tests behind a pooler fail without it" >&2
+		return
+	}
+	say "installed PgBouncer: $(find_pgbouncer)"
+}
+unpack_pgbouncer() {
+	local dir=$PWD/.bin/pgbouncer.d
+	have apt-get && have dpkg-deb || return 1
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	(cd "$dir" && apt-get download -q pgbouncer libevent-2.1-7 libc-ares2 && for deb in *.deb; do dpkg-deb -x "$deb" .; done) >/dev/null 2>&1 || return 1
+	printf '#!/bin/sh\nLD_LIBRARY_PATH=$(echo "%s"/usr/lib/*-linux-*) exec "%s/usr/sbin/pgbouncer" "$@"\n' "$dir" "$dir" >.bin/pgbouncer
+	chmod 755 .bin/pgbouncer
+	.bin/pgbouncer --version >/dev/null 2>&1
+}
+
 # cc: the race detector and the parser's oracle are C.
 need_cc() {
 	if have "${CC:-gcc}" || have cc; then

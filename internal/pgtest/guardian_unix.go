@@ -18,7 +18,8 @@ import (
 // guardianScript runs the server ($2 …) and outlives us by the time it takes to remove it and its directory ($1).
 //
 // Its standard input is a pipe whose other end only our process has, so read returns when our process is gone, however
-// it went. SIGQUIT is PostgreSQL's immediate shutdown. The file exit is there as soon as the server ended by itself.
+// it went. SIGQUIT is PostgreSQL's immediate shutdown, after which SIGTERM changes nothing; before version 1.23 it is
+// SIGTERM that PgBouncer ends at once for. The file exit is there as soon as the server ended by itself.
 // Descriptor 3 holds a lock: while it is held, a sweep by another process lets the directory be.
 const guardianScript = `
 dir=$1; shift
@@ -27,7 +28,7 @@ trap '' INT TERM HUP
 read -r _
 tries=0
 until [ -f "$dir/exit" ] || [ "$tries" -gt 600 ]; do
-	if read -r pid 2>/dev/null <"$dir/data/postmaster.pid"; then kill -QUIT "$pid" 2>/dev/null; fi
+	if read -r pid 2>/dev/null <"$dir/data/postmaster.pid"; then kill -QUIT "$pid" 2>/dev/null; kill -TERM "$pid" 2>/dev/null; fi
 	tries=$((tries + 1))
 	sleep 0.02
 done
@@ -117,6 +118,7 @@ func stopOrphan(dir string) {
 	}
 	// A server that is ending still writes, so its directory can't be removed yet.
 	for tries := 0; tries < 200 && syscall.Kill(pid, syscall.SIGQUIT) == nil; tries++ {
+		_ = syscall.Kill(pid, syscall.SIGTERM)
 		time.Sleep(20 * time.Millisecond)
 	}
 }

@@ -11,3 +11,6 @@ var errNotUnix = errors.New("works on Unix systems only; use SEPTUM_POSTGRES_URL
 
 func startLocal(context.Context, Options) (*Server, error)    { return nil, errNotUnix }
 func startDownload(context.Context, Options) (*Server, error) { return nil, errNotUnix }
+
+// StartBouncer works on Unix systems only.
+func StartBouncer(context.Context, BouncerOptions) (*Bouncer, error) { return nil, errNotUnix }

@@ -1,0 +1,40 @@
+package pgtest
+
+import (
+	"errors"
+	"net/url"
+)
+
+// EnvBouncer names the PgBouncer to use, in place of the one in PATH or where packages put it.
+const EnvBouncer = "SEPTUM_PGBOUNCER_BIN"
+
+// BouncerOptions says which PgBouncer to start, and in front of what.
+type BouncerOptions struct {
+	// URLs are the logins that it serves, with their passwords, as [Database] has them; all on one server. Required.
+	URLs []string
+	// Bin is the program. Default: SEPTUM_PGBOUNCER_BIN, else the first that is found.
+	Bin string
+	// Settings are of its configuration file. Default: pool_mode transaction, default_pool_size 5.
+	Settings map[string]string
+}
+
+// Bouncer is a running PgBouncer.
+type Bouncer struct {
+	Version string // such as "1.18.0"
+
+	address string
+	stop    func() error
+}
+
+// URL leads a connection string through the pooler.
+func (b *Bouncer) URL(connString string) (string, error) {
+	u, err := url.Parse(connString)
+	if err != nil || u.Host == "" {
+		return "", errors.New("pgtest: not a URL that can be led through a pooler") // the text may hold a password
+	}
+	u.Host = b.address
+	return u.String(), nil
+}
+
+// Close ends it, with the connections through it.
+func (b *Bouncer) Close() error { return b.stop() }
