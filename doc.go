@@ -26,6 +26,7 @@
 //   - rls/rlstest: a real PostgreSQL for tests.
 //   - cache: values in memory, per tenant.
 //   - cache/cachetest: what every tenant cache must hold, for remote ones and users' own.
+//   - blob, blob/fsblob: documents and images on the same context, their rows in the database and their bytes beside it.
 //   - cmd/septum: proves SQL files.
 //   - examples/quickstart, examples/hms: the smallest program, and a hospital's.
 //

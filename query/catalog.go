@@ -170,6 +170,18 @@ func WithTypes(names ...string) CatalogOption {
 	return func(s *catalogSpec) { s.types = append(s.types, names...) }
 }
 
+// CatalogOptions makes one option of several, for packages that bring relations of their own along.
+func CatalogOptions(opts ...CatalogOption) CatalogOption {
+	opts = slices.Clone(opts)
+	return func(s *catalogSpec) {
+		for _, opt := range opts {
+			if opt != nil {
+				opt(s)
+			}
+		}
+	}
+}
+
 // Relations lists the declared relations, sorted by name. The caller owns the copies.
 func (c *Catalog) Relations() []Relation {
 	out := make([]Relation, len(c.sorted))

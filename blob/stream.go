@@ -1,0 +1,128 @@
+package blob
+
+import (
+	"errors"
+	"io"
+)
+
+// stream is content on its way from the driver, opened, from some byte on.
+type stream struct {
+	io.Reader
+	body io.Closer
+	pos  int64 // of the next byte
+}
+
+// end looks whether the object ends where the content does.
+func (s *stream) end() error {
+	var beyond [1]byte
+	for range maxEmptyReads {
+		n, err := s.Read(beyond[:])
+		switch {
+		case n > 0:
+			return ErrCorrupt // longer than it was
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+	return io.ErrNoProgress
+}
+
+// drop ends the stream.
+func (r *Reader) drop() {
+	if r.stream != nil {
+		_ = r.stream.body.Close() // all that was read of it has been verified or thrown away
+		r.stream = nil
+	}
+}
+
+// begin starts a stream at pos.
+func (r *Reader) begin() error {
+	o := &r.object
+	if o.secret == nil {
+		body, err := r.store.driver.Get(r.tc, o.key, r.pos)
+		if err != nil {
+			return err
+		}
+		r.stream = &stream{Reader: transport{body}, body: body, pos: r.pos}
+		return nil
+	}
+	at := placeOf(r.pos)
+	if at.segment > 0 && r.header == nil {
+		if err := r.readHeader(); err != nil {
+			return err
+		}
+	}
+	from := at.stored
+	if at.segment == 0 {
+		from = 0
+	}
+	body, err := r.store.driver.Get(r.tc, o.key, from)
+	if err != nil {
+		return err
+	}
+	r.stream = &stream{body: body, pos: r.pos}
+	if at.segment == 0 {
+		r.header = make([]byte, headerSize)
+		if err := fullHeader(body, r.header); err != nil {
+			return err
+		}
+	}
+	opened, err := newOpener(transport{body}, o.secret, o.key, r.header, at.segment)
+	if err != nil {
+		return err
+	}
+	if at.skip > 0 {
+		if _, err := io.CopyN(io.Discard, opened, at.skip); err != nil {
+			return cutOff(err)
+		}
+	}
+	r.stream.Reader = opened
+	return nil
+}
+
+// readHeader fetches the header of an object that is read from its middle.
+func (r *Reader) readHeader() error {
+	body, err := r.store.driver.Get(r.tc, r.object.key, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	header := make([]byte, headerSize)
+	if err := fullHeader(body, header); err != nil {
+		return err
+	}
+	r.header = header
+	return nil
+}
+
+func fullHeader(body io.Reader, header []byte) error {
+	_, err := io.ReadFull(transport{body}, header)
+	return cutOff(err)
+}
+
+// cutOff says of an object that ends too early that it is corrupt.
+func cutOff(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return ErrCorrupt
+	}
+	return err
+}
+
+// transport tells the end of an object from a connection that broke: HTTP calls both an EOF, and so does what reads
+// segments, which would take a broken connection for an object that was cut off.
+type transport struct{ r io.Reader }
+
+var errBroken = errors.New("the storage broke off")
+
+func (t transport) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p)
+	if err == nil || err == io.EOF {
+		return n, err
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errBroken
+	}
+	return n, err
+}

@@ -1,0 +1,133 @@
+package blob_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/septum-go/septum/blob"
+	"github.com/septum-go/septum/blob/fsblob"
+	"github.com/septum-go/septum/query"
+	"github.com/septum-go/septum/rls"
+	"github.com/septum-go/septum/rls/rlstest"
+	"github.com/septum-go/septum/tenant"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// catalog is a hospital's, with a table that refers to blobs.
+func catalogOf(t testing.TB, typ query.Type) *query.Catalog {
+	t.Helper()
+	c, err := query.NewCatalog(query.TenantColumn("tenant_id", typ), query.Tenant("reports"), blob.Relations())
+	require.NoError(t, err)
+	return c
+}
+
+const reports = `create table reports (
+	tenant_id text not null, id bigint not null, scan text,
+	primary key (tenant_id, id),
+	foreign key (tenant_id, scan) references septum_blob.blobs (tenant_id, ref))`
+
+// world is a database, a directory and a Store over both.
+type world struct {
+	*blob.Store
+	t        testing.TB
+	config   blob.Config
+	database *rlstest.Database
+	db       *rls.DB
+	dir      string
+}
+
+func newWorld(t testing.TB, configure ...func(*blob.Config)) *world {
+	t.Helper()
+	return newWorldOf(t, query.Text, configure...)
+}
+
+func newWorldOf(t testing.TB, typ query.Type, configure ...func(*blob.Config)) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir() + "/blobs"}
+	w.database = newDatabase(t, typ)
+	w.db = w.database.Open(t)
+	driver, err := fsblob.Open(w.dir, fsblob.Options{NoSync: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, driver.Close()) })
+	w.config = blob.Config{DB: w.db, Driver: driver}
+	for _, change := range configure {
+		change(&w.config)
+	}
+	w.Store, err = blob.New(w.config)
+	require.NoError(t, err)
+	return w
+}
+
+func newDatabase(t testing.TB, typ query.Type) *rlstest.Database {
+	t.Helper()
+	catalog := catalogOf(t, typ)
+	var schema strings.Builder
+	require.NoError(t, blob.WriteSQL(&schema, catalog))
+	d := rlstest.New(t, rlstest.Schema(schema.String()+";\n"+strings.Replace(reports, "text", string(typ), 1)), rlstest.Catalog(catalog))
+	require.NoError(t, blob.Apply(t.Context(), d.Owner(t), catalog, blob.Options{AppRole: d.AppRole}))
+	return d
+}
+
+// also makes a second Store on the same database and directory.
+func (w *world) also(configure func(*blob.Config)) *blob.Store {
+	w.t.Helper()
+	c := w.config
+	configure(&c)
+	s, err := blob.New(c)
+	require.NoError(w.t, err)
+	return s
+}
+
+func (w *world) as(id string) tenant.Context {
+	w.t.Helper()
+	tc, err := tenant.Bind(w.t.Context(), tenant.Principal{Tenant: tenant.MustParseID(id), Subject: "test"})
+	require.NoError(w.t, err)
+	return tc
+}
+
+func (w *world) put(tc tenant.Context, content []byte) blob.Ref {
+	w.t.Helper()
+	ref, err := w.Put(tc, bytes.NewReader(content), blob.Meta{Name: "a.bin"})
+	require.NoError(w.t, err)
+	return ref
+}
+
+func (w *world) read(tc tenant.Context, ref blob.Ref) ([]byte, error) {
+	w.t.Helper()
+	r, err := w.Open(tc, ref)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { require.NoError(w.t, r.Close()) }()
+	return io.ReadAll(r)
+}
+
+func operator(t testing.TB) tenant.Operator {
+	t.Helper()
+	op, err := tenant.AsOperator(context.Background(), tenant.Mandate{
+		Actor: "test", Purpose: "sweep", For: time.Hour,
+		Observer: func(context.Context, tenant.OperatorEvent) error { return nil },
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = op.Close() })
+	return op
+}
+
+// content is what no two calls with different seeds share.
+func content(size int, seed byte) []byte {
+	out := make([]byte, size)
+	x := uint32(seed)*2654435761 + 12345
+	for i := range out {
+		x = x*1664525 + 1013904223
+		out[i] = byte(x >> 24)
+	}
+	return out
+}
