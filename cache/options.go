@@ -23,6 +23,10 @@ type Options[K comparable, V any] struct {
 	// quota that New would refuse gives the tenant no room: each Set is refused, with an Incident.
 	QuotaOf func(id tenant.ID) Quota
 
+	// IdleAfter is how long a tenant's partition may go unused until it is idle. An empty one then goes away; the entries of
+	// another, above its reserve, are the first to make room for others'. 0: 5 minutes.
+	IdleAfter time.Duration
+
 	// TTL is the longest time that an entry is served. 0: until it is evicted or invalidated.
 	TTL time.Duration
 	// Jitter shortens each TTL by a random part of it, up to this fraction, so that entries stored together don't expire
@@ -79,6 +83,7 @@ type Quota struct {
 const (
 	defaultJitter      = 0.1
 	defaultLoadTimeout = 30 * time.Second
+	defaultIdleAfter   = 5 * time.Minute
 	maxNegativeDefault = 4096
 )
 
@@ -87,8 +92,8 @@ func (o Options[K, V]) withDefaults() (Options[K, V], error) {
 	switch {
 	case o.Capacity <= 0:
 		return o, optionError("Capacity must be 1 or more")
-	case o.TTL < 0, o.StaleIfError < 0, o.NegativeTTL < 0, o.LoadTimeout < 0:
-		return o, optionError("TTL, StaleIfError, NegativeTTL and LoadTimeout can't be negative")
+	case o.TTL < 0, o.StaleIfError < 0, o.NegativeTTL < 0, o.LoadTimeout < 0, o.IdleAfter < 0:
+		return o, optionError("TTL, StaleIfError, NegativeTTL, LoadTimeout and IdleAfter can't be negative")
 	case math.IsNaN(o.Jitter) || o.Jitter >= 1:
 		return o, optionError("Jitter must be a number less than 1")
 	case math.IsNaN(o.EarlyRefresh) || math.IsInf(o.EarlyRefresh, 0) || o.EarlyRefresh < 0:
@@ -101,6 +106,7 @@ func (o Options[K, V]) withDefaults() (Options[K, V], error) {
 	if reason := o.Quota.fault(o.Capacity); reason != "" {
 		return o, optionError("Quota: " + reason)
 	}
+	o.Quota = o.Quota.withDefaults(o.Capacity)
 	switch {
 	case o.Jitter == 0:
 		o.Jitter = defaultJitter
@@ -109,6 +115,9 @@ func (o Options[K, V]) withDefaults() (Options[K, V], error) {
 	}
 	if o.LoadTimeout == 0 {
 		o.LoadTimeout = defaultLoadTimeout
+	}
+	if o.IdleAfter == 0 {
+		o.IdleAfter = defaultIdleAfter
 	}
 	if o.NotFound == nil {
 		o.NotFound = ErrNotFound

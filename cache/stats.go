@@ -1,7 +1,7 @@
 package cache
 
-// Stats are counters since the cache, or the tenant's partition, was made. A partition that was empty and idle for a minute or
-// two goes away and begins anew; the cache's totals keep what it counted. Counters are read one by one while work goes
+// Stats are counters since the cache, or the tenant's partition, was made. A partition that was empty and idle
+// (Options.IdleAfter) goes away and begins anew; the cache's totals keep what it counted. Counters are read one by one while work goes
 // on, so they agree with each other only when nothing happens.
 //
 // A tenant sees its own; [Cache.Stats] are sums. Do not show sums to tenants: a total minus one's own is the others'.

@@ -11,9 +11,17 @@
 package cachetest
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/septum-go/septum/cache"
 	"github.com/septum-go/septum/tenant"
 )
 
@@ -59,10 +67,103 @@ type Subject struct {
 	NoTags bool
 }
 
-// Run runs all rules, each as a subtest.
+// Run runs all rules, each as a subtest whose name is the rule.
 func Run(t *testing.T, s Subject) {
 	t.Helper()
 	if s.Open == nil {
 		t.Fatal("cachetest: Subject.Open is nil")
 	}
+	for _, r := range rules() {
+		if r.tags && s.NoTags {
+			continue
+		}
+		t.Run(strings.ReplaceAll(r.name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			if err := r.check(&room{tb: t, s: s}); err != nil {
+				t.Errorf("the cache breaks the rule %q (%s): %v", r.name, r.threat, err)
+			}
+		})
+	}
+}
+
+// rule is one promise. Its check gives an error that says how it was broken.
+type rule struct {
+	name   string
+	threat string // the ids of docs/threats.md, or what else it is about
+	tags   bool   // it needs InvalidateTag
+	check  func(r *room) error
+}
+
+func rules() []rule {
+	return slices.Concat(isolationRules(), valueRules(), loadRules(), raceRules(), manyRules())
+}
+
+// room is what a rule works with.
+type room struct {
+	tb testing.TB
+	s  Subject
+}
+
+func (r *room) open(o Options) Cache {
+	r.tb.Helper()
+	return r.s.Open(r.tb, o)
+}
+
+func (r *room) sleep(d time.Duration) {
+	if r.s.Sleep != nil {
+		r.s.Sleep(d)
+		return
+	}
+	time.Sleep(d)
+}
+
+// tenants gives contexts of tenants that no other rule uses, named after the texts given.
+func (r *room) tenants(names ...string) ([]tenant.Context, error) {
+	prefix := strconv.FormatUint(rand.Uint64(), 36)
+	contexts := make([]tenant.Context, len(names))
+	for i, name := range names {
+		id, err := tenant.ParseID(prefix + name)
+		if err != nil {
+			return nil, err
+		}
+		contexts[i], err = tenant.Bind(context.Background(), tenant.Principal{Tenant: id, Subject: "cachetest"})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return contexts, nil
+}
+
+// two opens a cache and gives the parts of two tenants, the first one's name being the start of the second one's.
+func (r *room) two(o Options) (Partition, Partition, error) {
+	contexts, err := r.tenants("a", "a_b")
+	if err != nil {
+		return nil, nil, err
+	}
+	c := r.open(o)
+	return c(contexts[0]), c(contexts[1]), nil
+}
+
+// expect is an error unless the key has the value; want "" stands for "nothing cached".
+func expect(p Partition, key, want string) error {
+	got, err := p.Get(key)
+	switch {
+	case want == "" && errors.Is(err, cache.ErrMiss):
+		return nil
+	case want == "" && err == nil:
+		return fmt.Errorf("there is a value of %d bytes where there must be none", len(got))
+	case err != nil:
+		return wrong(err, "a value that was stored did not come back")
+	case got != want:
+		return errors.New("another value came back than the one that was stored")
+	}
+	return nil
+}
+
+// wrong says how a rule was broken, with the error that came instead of the expected outcome, if any.
+func wrong(err error, how string) error {
+	if err == nil {
+		return errors.New(how + " (there was no error)")
+	}
+	return fmt.Errorf("%s: %w", how, err)
 }
