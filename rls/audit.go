@@ -135,7 +135,7 @@ func auditRelations(catalog *query.Catalog, appRole string) ([]audit.Relation, e
 	for _, r := range catalog.Relations() {
 		out = append(out, audit.Relation{Schema: r.Schema(), Table: r.Table(), Tenant: r.Kind == query.TenantKind, Writable: r.Writable,
 			Column: r.Column, Type: string(r.Type), Wall: wall[r.Name],
-			Accepted: func(column string) []string { return printedPredicates(column, r.Type) }})
+			Accepted: func(column string) []string { return printedPredicates(column, r.Type, FromSetting) }})
 	}
 	return out, nil
 }

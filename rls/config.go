@@ -14,7 +14,16 @@ type Config struct {
 	// AppRole is the role that the policies were written for with Options.AppRole: the login itself, which is the
 	// default, or a group that it belongs to.
 	AppRole string
-	// MaxConns bounds the open connections. Default: 10.
+	// TenantFrom is where the policies read the tenant, as in Options. Default: FromSetting.
+	TenantFrom TenantSource
+	// Directory, when set, says where each tenant lives. URL stays empty then, and Credentials are required.
+	Directory Directory
+	// Credentials give the logins for the Directory's entries.
+	Credentials Credentials
+	// Cache says how long the DB relies on what the Directory said.
+	Cache DirectoryCache
+	// MaxConns bounds the open connections; with a Directory, those of all places together: as many as there are tenants
+	// with a place of their own at work at one time, or connections are made and closed all the time. Default: 10.
 	MaxConns int
 	// MinConns is how many connections are kept open when idle. Default: 0.
 	MinConns int

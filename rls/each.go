@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
+	"sync"
 
 	"github.com/septum-go/septum/tenant"
 )
@@ -46,25 +49,52 @@ func (e *SweepError) Unwrap() []error {
 // other tenant and is never hidden (threat L03): when there was one, the error is a [*SweepError] with all. Only the
 // end of the operator's mandate, or an observer that can't report, ends the sweep early.
 func EachTenant(op tenant.Operator, tenants iter.Seq[tenant.ID], fn func(tenant.Context) error) error {
-	var sweep SweepError
+	return sweep(op, tenants, 1, fn)
+}
+
+// sweep is EachTenant with several tenants at a time.
+func sweep(op tenant.Operator, tenants iter.Seq[tenant.ID], parallel int, fn func(tenant.Context) error) error {
+	var (
+		done    SweepError
+		mu      sync.Mutex
+		failed  = map[int]TenantError{} // by place in the sweep
+		under   sync.WaitGroup
+		allowed = make(chan struct{}, parallel)
+	)
 	for id := range tenants {
+		allowed <- struct{}{}
 		tc, err := op.Enter(id)
 		if err != nil && !errors.Is(err, tenant.ErrInvalidID) {
-			sweep.Stopped = err
+			done.Stopped = err
 			break
 		}
-		sweep.Tenants++
-		if err == nil {
-			err = guarded(tc, fn)
+		number := done.Tenants
+		done.Tenants++
+		work := func() {
+			defer func() { <-allowed }()
+			if err == nil {
+				err = guarded(tc, fn)
+			}
+			if err != nil {
+				mu.Lock()
+				failed[number] = TenantError{id, err}
+				mu.Unlock()
+			}
 		}
-		if err != nil {
-			sweep.Failed = append(sweep.Failed, TenantError{id, err})
+		if parallel == 1 {
+			work()
+			continue
 		}
+		under.Go(work)
 	}
-	if sweep.Stopped == nil && len(sweep.Failed) == 0 {
+	under.Wait()
+	for _, number := range slices.Sorted(maps.Keys(failed)) {
+		done.Failed = append(done.Failed, failed[number])
+	}
+	if done.Stopped == nil && len(done.Failed) == 0 {
 		return nil
 	}
-	return &sweep
+	return &done
 }
 
 // errPanicked stands for a panic in one tenant's work. Its value may hold the tenant's data, so it is not repeated.

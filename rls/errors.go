@@ -160,18 +160,21 @@ func fail(op string, stmt *query.Statement, err error) error {
 		return err
 	}
 	e := &Error{Op: op, Statement: label(stmt), Err: err}
+	kind, cause := sentinelIn(err)
 	var pg *pgconn.PgError
 	var connect *pgconn.ConnectError
 	switch {
 	case isUnpinned(err):
 		e.Kind = ErrSession
-	case errors.As(err, &pg):
+	case kind == nil && errors.As(err, &pg):
 		if isShutdown(pg.Code) || errors.As(err, &connect) {
 			e.Kind = ErrUnavailable
 		}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 	case isSentinel(err):
 		e.Kind, e.Err = err, nil
+	case kind != nil:
+		e.Kind, e.Err = kind, cause
 	default:
 		e.Kind = ErrUnavailable
 	}

@@ -44,7 +44,7 @@ func OpenUnchecked(ctx context.Context, cfg Config, catalog *query.Catalog) (*DB
 }
 
 // Predicate is the text of a relation's policies.
-func Predicate(r query.Relation) string { return predicateOf(r) }
+func Predicate(r query.Relation) string { return predicateOf(r, FromSetting) }
 
 // LeftOver is what the tenant's setting holds on a connection between requests.
 func (db *DB) LeftOver(ctx context.Context) string {
@@ -82,7 +82,7 @@ func (db *DB) Misdirect(ctx context.Context) error {
 	}
 	defer l.release()
 	wrong, err := l.sess.pg.Prepare(ctx, "septum_wrong", "select coalesce('22222222-2222-2222-2222-222222222222', $1::text)", nil)
-	l.sess.out.bindScope.PreparedStatement, l.sess.scope = wrong.Name, wrong
+	l.sess.bindScope.PreparedStatement, l.sess.scope = wrong.Name, wrong
 	return err
 }
 

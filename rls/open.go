@@ -37,11 +37,17 @@ var harmlessSettings = map[string]bool{
 // nothing stands against it. Otherwise the error is an [*OpenError] with every reason. Another error means that the
 // database could not be inspected: ErrOptions, ErrUnavailable, or what the server said. Ctx bounds the opening, not the
 // life of the DB.
+//
+// With a Directory nothing is connected to: each place is inspected with its first connection, and the *OpenError is
+// that request's.
 func Open(ctx context.Context, cfg Config, catalog *query.Catalog) (*DB, error) {
 	if catalog == nil {
 		return nil, refuse("Open", nil, ErrOptions, errors.New("the catalog is nil"))
 	}
 	cfg = cfg.withDefaults()
+	if cfg.Directory != nil {
+		return openTiers(cfg, catalog)
+	}
 	pool, reasons, err := poolConfig(cfg)
 	if err != nil {
 		return nil, err

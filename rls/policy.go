@@ -25,6 +25,10 @@ var ErrOptions = errors.New("the options can't be worked with")
 type Options struct {
 	// AppRole is the role that the application's login is, or belongs to. Required. It must own nothing.
 	AppRole string
+	// TenantFrom is where the policies read the tenant. Default: FromSetting.
+	TenantFrom TenantSource
+	// Schema is where the relations stand that the catalog names without a schema: a bridge tenant's own. Default: public.
+	Schema string
 	// LockTimeout bounds how long Apply waits for each table: ALTER TABLE stops all else on it. Default: 5 seconds.
 	LockTimeout time.Duration
 }
@@ -49,16 +53,35 @@ func Policies(catalog *query.Catalog, o Options) ([]Step, error) {
 	if o.AppRole == "" || strings.EqualFold(o.AppRole, "public") || strings.ContainsRune(o.AppRole, 0) {
 		return nil, fmt.Errorf("rls: Policies: %w: name the application's role in AppRole", ErrOptions)
 	}
-	w := policyWriter{role: quoteName(o.AppRole)}
+	if o.TenantFrom != FromSetting && o.TenantFrom != FromLogin {
+		return nil, fmt.Errorf("rls: Policies: %w: TenantFrom is FromSetting or FromLogin", ErrOptions)
+	}
+	return policySteps(catalog.Relations(), o, o.schemaOf), nil
+}
+
+// policySteps writes the policies of relations, each in the schema that schemaOf says.
+func policySteps(relations []query.Relation, o Options, schemaOf func(query.Relation) string) []Step {
+	w := policyWriter{role: quoteName(o.AppRole), source: o.TenantFrom, schemaOf: schemaOf}
+	if w.source == FromLogin {
+		w.logins()
+	}
 	schemas := map[string]bool{}
-	for _, r := range catalog.Relations() {
-		if !schemas[r.Schema()] {
-			schemas[r.Schema()] = true
-			w.add("", "reach the schema", "grant usage on schema %s to %s", quoteName(r.Schema()), w.role)
+	for _, r := range relations {
+		if schema := schemaOf(r); !schemas[schema] {
+			schemas[schema] = true
+			w.add("", "reach the schema", "grant usage on schema %s to %s", quoteName(schema), w.role)
 		}
 		w.relation(r)
 	}
-	return w.steps, nil
+	return w.steps
+}
+
+// schemaOf is where a relation stands.
+func (o Options) schemaOf(r query.Relation) string {
+	if o.Schema != "" && r.Schema() == "public" {
+		return o.Schema
+	}
+	return r.Schema()
 }
 
 // WriteSQL writes the statements of [Policies] as a file for migration tools, with comments. The file has no
@@ -112,8 +135,10 @@ func Apply(ctx context.Context, owner *pgx.Conn, catalog *query.Catalog, o Optio
 
 // policyWriter collects the steps for one role.
 type policyWriter struct {
-	role  string
-	steps []Step
+	role     string
+	source   TenantSource
+	schemaOf func(query.Relation) string
+	steps    []Step
 }
 
 func (w *policyWriter) add(relation, purpose, format string, args ...any) {
@@ -121,7 +146,7 @@ func (w *policyWriter) add(relation, purpose, format string, args ...any) {
 }
 
 func (w *policyWriter) relation(r query.Relation) {
-	table := quoteName(r.Schema()) + "." + quoteName(r.Table())
+	table := quoteName(w.schemaOf(r)) + "." + quoteName(r.Table())
 	if r.Kind == query.GlobalKind {
 		w.add(r.Name, "take other rights", "revoke all on table %s from %s", table, w.role)
 		rights := "select"
@@ -131,7 +156,7 @@ func (w *policyWriter) relation(r query.Relation) {
 		w.add(r.Name, "give rights", "grant %s on table %s to %s", rights, table, w.role)
 		return
 	}
-	predicate := predicateOf(r)
+	predicate := predicateOf(r, w.source)
 	w.add(r.Name, "enable row-level security", "alter table %s enable row level security", table)
 	w.add(r.Name, "force it on the owner", "alter table %s force row level security", table)
 	w.add(r.Name, "replace the floor", "drop policy if exists %s on %s", FloorPolicy, table)
@@ -147,12 +172,22 @@ func (w *policyWriter) relation(r query.Relation) {
 // predicateOf is the policy's text. The (select …) makes PostgreSQL evaluate the setting once per statement, the cast
 // stands on the setting and not on the column so that indexes hold, and nullif turns the empty string that a finished
 // transaction leaves behind into NULL, which nothing equals (threats R05, R06, X06).
-func predicateOf(r query.Relation) string {
+func predicateOf(r query.Relation, source TenantSource) string {
+	if source == FromLogin {
+		return fmt.Sprintf("%s = (select logins.tenant::%s from %s where logins.login = session_user)", quoteName(r.Column), r.Type, loginsTable)
+	}
 	return fmt.Sprintf("%s = (select nullif(current_setting('%s', true), '')::%s)", quoteName(r.Column), Setting, r.Type)
 }
 
 // printedPredicates are the ways in which PostgreSQL 15 to 18 prints predicateOf back, with names of pg_catalog bare.
-func printedPredicates(column string, t query.Type) []string {
+func printedPredicates(column string, t query.Type, source TenantSource) []string {
+	if source == FromLogin {
+		value := "(logins.tenant)::" + string(t) + " AS tenant"
+		if t == query.Text {
+			value = "logins.tenant"
+		}
+		return []string{"(" + column + " = ( SELECT " + value + " FROM " + loginsTable + " WHERE (logins.login = SESSION_USER)))"}
+	}
 	value := "NULLIF(current_setting('" + Setting + "'::text, true), ''::text)"
 	label := ` AS "nullif"`
 	if t != query.Text {

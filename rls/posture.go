@@ -13,8 +13,13 @@ const minServer = 150000
 
 // inspect finds what stands against letting the login of conn work on the catalog's relations.
 func inspect(ctx context.Context, conn *pgx.Conn, cfg Config, pooler Pooler, catalog *query.Catalog) ([]Reason, error) {
-	p := posture{ctx: ctx, conn: conn, appRole: cfg.AppRole, pooler: pooler, limits: cfg.Limits}
-	for _, look := range []func() error{p.server, p.session, p.role, p.memberships, p.settings} {
+	p := posture{ctx: ctx, conn: conn, appRole: cfg.AppRole, source: cfg.TenantFrom, pooler: pooler, limits: cfg.Limits}
+	return p.look(catalog)
+}
+
+// look takes every look at the database.
+func (p *posture) look(catalog *query.Catalog) ([]Reason, error) {
+	for _, look := range []func() error{p.server, p.session, p.role, p.memberships, p.settings, p.logins} {
 		if err := look(); err != nil {
 			return nil, err
 		}
@@ -35,6 +40,9 @@ type posture struct {
 	pooler    Pooler
 	limits    Limits
 	superuser bool
+	schema    string       // of the relations that the catalog names without one; empty means public
+	source    TenantSource // where the policies read the tenant
+	place     place        // with a Directory
 	reasons   []Reason
 }
 
@@ -57,6 +65,9 @@ func (p *posture) server() error {
 func (p *posture) session() error {
 	var login string
 	want := maps.Clone(pinned)
+	if p.schema != "" {
+		want["search_path"] = searchPath(p.schema)
+	}
 	if p.pooler.between() {
 		for _, t := range p.limits.timeouts() {
 			want[t.setting] = t.value

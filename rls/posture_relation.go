@@ -22,7 +22,7 @@ func (p *posture) relation(r query.Relation) error {
 			pg_has_role(session_user, c.relowner, 'MEMBER') or pg_has_role(session_user, n.nspowner, 'MEMBER')
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace
 		where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'v', 'm', 'f')`,
-		r.Schema(), r.Table()).Scan(&oid, &kind, &enabled, &forced, &owner)
+		p.schemaOf(r), r.Table()).Scan(&oid, &kind, &enabled, &forced, &owner)
 	if errors.Is(err, pgx.ErrNoRows) {
 		p.add(RelationMissing, r.Name, "the catalog names it and the database does not have it",
 			"run the migrations, or take it out of the catalog")
@@ -59,12 +59,17 @@ func (p *posture) relation(r query.Relation) error {
 
 // privileges looks for rights that get around rows: TRUNCATE knows no policy, a trigger or a foreign key sees all rows.
 func (p *posture) privileges(r query.Relation, oid uint32) error {
-	if p.superuser {
-		return nil
-	}
 	unwanted := []string{"TRUNCATE", "TRIGGER", "REFERENCES"}
 	if r.Kind == query.GlobalKind && !r.Writable {
 		unwanted = append(unwanted, "INSERT", "UPDATE", "DELETE")
+	}
+	return p.writers(r.Name, oid, unwanted...)
+}
+
+// writers looks for rights that the login must not have on a table.
+func (p *posture) writers(name string, oid uint32, unwanted ...string) error {
+	if p.superuser {
+		return nil
 	}
 	// Rights of every role that the login can become count, and so do rights on single columns.
 	rows, err := p.conn.Query(p.ctx, `select distinct right_name from unnest($2::text[]) as right_name, pg_roles
@@ -76,7 +81,7 @@ func (p *posture) privileges(r query.Relation, oid uint32) error {
 	}
 	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err == nil && len(found) > 0 {
-		p.add(PrivilegeExtra, r.Name, "the login has "+strings.Join(found, ", "), again+"; look at grants to PUBLIC too")
+		p.add(PrivilegeExtra, name, "the login has "+strings.Join(found, ", "), again+"; look at grants to PUBLIC too")
 	}
 	return err
 }
@@ -103,6 +108,9 @@ func (p *posture) column(r query.Relation, oid uint32) error {
 	return nil
 }
 
+// schemaOf is where a relation stands at this place.
+func (p *posture) schemaOf(r query.Relation) string { return Options{Schema: p.schema}.schemaOf(r) }
+
 // livePolicy is a row of pg_policy.
 type livePolicy struct {
 	Name       string
@@ -120,7 +128,7 @@ func (p *posture) policies(r query.Relation, oid uint32) error {
 	if err := p.conn.QueryRow(p.ctx, `select quote_ident($1)`, r.Column).Scan(&column); err != nil {
 		return err
 	}
-	right := printedPredicates(column, r.Type)
+	right := printedPredicates(column, r.Type, p.source)
 	isRight := func(text *string) bool {
 		return text != nil && slices.Contains(right, strings.Join(strings.Fields(*text), " "))
 	}

@@ -37,6 +37,9 @@ const (
 	ColumnNullable   Code = "column_nullable"    // R20
 	ColumnType       Code = "column_type"        // R20
 	PrivilegeExtra   Code = "privilege_extra"    // TRUNCATE, TRIGGER, REFERENCES (R15), or writing to a read-only global
+	LoginsTable      Code = "logins_table"       // septum.logins is missing, or not what Policies makes (R07)
+	PlaceShared      Code = "place_shared"       // a tenant's own login reaches the tables that others share
+	PlaceLogin       Code = "place_login"        // the login is not the one of the tenant's entry, or is another tenant's
 	PartitionOpen    Code = "partition_open"     // a partition or child that the login reaches directly (R12)
 )
 

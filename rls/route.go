@@ -23,6 +23,8 @@ type router interface {
 type lease struct {
 	sess *session
 	home interface{ Release() } // takes the connection back, and drops it when it is closed
+
+	resident *resident // nil without a Directory
 }
 
 func (l lease) release() {
@@ -33,7 +35,12 @@ func (l lease) release() {
 }
 
 // permit refuses a statement that the tenant's place does not take, such as a write where it may only read.
-func (l lease) permit(write bool) error { return nil }
+func (l lease) permit(write bool) error {
+	if l.resident == nil {
+		return nil
+	}
+	return l.resident.record.Load().entry.permit(write)
+}
 
 // onePool is the router of a DB without a Directory: every tenant is served by the same connections.
 type onePool struct{ *pgxpool.Pool }
@@ -48,7 +55,7 @@ func (p onePool) acquire(ctx context.Context, _ tenant.ID, _ bool) (lease, error
 		conn.Release()
 		return lease{}, errOutOfStep
 	}
-	return lease{sess, conn}, nil
+	return lease{sess: sess, home: conn}, nil
 }
 
 func (p onePool) stats() Stats {

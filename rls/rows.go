@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/septum-go/septum/query"
-	"github.com/septum-go/septum/tenant"
 )
 
 // rows implements pgx.Rows on a reply. Unlike pgx's it gives nothing of the connection away: Conn is nil, and nothing
@@ -30,6 +29,11 @@ type rows struct {
 	plans []plan
 }
 
+type plan struct {
+	pgtype.ScanPlan
+	target reflect.Type
+}
+
 func failedRows(err error) *rows { return &rows{err: err, closed: true} }
 
 // Next implements pgx.Rows.
@@ -41,7 +45,7 @@ func (r *rows) Next() bool {
 		r.Close()
 		return false
 	}
-	r.values = r.reply.values()
+	r.values = r.reply.rows.Values()
 	return true
 }
 
@@ -86,7 +90,7 @@ func (r *rows) FieldDescriptions() []pgconn.FieldDescription {
 	if r.closed {
 		return nil
 	}
-	return r.reply.fields()
+	return r.reply.rows.FieldDescriptions()
 }
 
 // Conn implements pgx.Rows. It is nil: a connection in hand could leave the tenant's scope.
@@ -114,12 +118,12 @@ func (r *rows) Scan(dest ...any) error {
 			return nil
 		}
 	}
-	fields := r.reply.fields()
+	fields := r.reply.rows.FieldDescriptions()
 	if len(fields) != len(dest) || len(fields) != len(r.values) {
 		return r.unreadable(fmt.Errorf("there are %d columns and %d destinations", len(fields), len(dest)))
 	}
-	if len(r.plans) != len(dest) {
-		r.plans = r.reply.plans(len(dest))
+	if r.plans == nil {
+		r.plans = make([]plan, len(dest))
 	}
 	for i, target := range dest {
 		if target == nil {
@@ -145,7 +149,7 @@ func (r *rows) Values() ([]any, error) {
 	if r.closed || r.values == nil {
 		return nil, r.misuse("Values without a row: call Next first")
 	}
-	fields := r.reply.fields()
+	fields := r.reply.rows.FieldDescriptions()
 	out := make([]any, len(r.values))
 	for i, raw := range r.values {
 		switch t, known := r.lease.sess.types.TypeForOID(fields[i].DataTypeOID); {
@@ -218,38 +222,27 @@ func (e *scanTypeError) Unwrap() error { return e.err }
 
 // row implements pgx.Row. The statement runs in Scan, so that a row nobody scans holds no connection.
 type row struct {
-	one  rows
-	q    Querier
-	tc   tenant.Context
-	args []any
-	ran  bool
+	op    string
+	stmt  *query.Statement
+	query func() (*rows, error)
 }
 
 // Scan implements pgx.Row. No row is query.ErrNotFound, and pgx.ErrNoRows too.
 func (r *row) Scan(dest ...any) error {
-	one := &r.one
-	if r.ran { // a row that is scanned twice runs twice
-		one = &rows{op: r.one.op, stmt: r.one.stmt}
-	}
-	r.ran = true
-	if err := r.q.run(one, r.tc, r.args); err != nil {
+	rows, err := r.query()
+	if err != nil {
 		return err
 	}
-	return one.only(dest)
-}
-
-// only reads the first row.
-func (r *rows) only(dest []any) error {
-	defer r.Close()
-	if !r.Next() {
-		if r.err != nil {
-			return r.err
+	defer rows.Close()
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return err
 		}
 		return refuse(r.op, r.stmt, query.ErrNotFound, pgx.ErrNoRows)
 	}
-	if err := r.Scan(dest...); err != nil {
+	if err := rows.Scan(dest...); err != nil {
 		return err
 	}
-	r.Close()
-	return r.err
+	rows.Close()
+	return rows.Err()
 }

@@ -25,7 +25,7 @@ func Layers() []Layer {
 		{"query", []string{"tenant", squirrel, "internal/sqlproof", "internal/sqltext"}, "a statement is text and proof; it knows no driver and no sibling"},
 		{"query/querytest", []string{"tenant", "query", "internal/sqlproof", "internal/sqltext"}, "a kit imports its parent"},
 
-		{"rls", []string{"tenant", "query", "internal/audit", pgx}, "the database wall knows statements and one driver, no cache and no blobs"},
+		{"rls", []string{"tenant", "query", "internal/audit", "internal/sqltext", pgx}, "the database wall knows statements, the lexer that cuts migration files, and one driver; no cache and no blobs"},
 		{"rls/rlstest", []string{"tenant", "query", "rls", "internal/pgtest", pgx}, "a kit imports its parent and what gives it a server"},
 
 		{"cache", []string{"tenant"}, "a cache knows tenants; what it keeps is the caller's"},
