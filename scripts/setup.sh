@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Finds or installs what the make targets need, and says what it did. Usage: scripts/setup.sh [postgres] [cc] [lint] …
+# Finds or installs what the make targets need, and says what it did. Usage: scripts/setup.sh [postgres] [redis] [cc] [lint] …
 # Root installs packages where apt-get is, others do where sudo asks for no password; else it says what will do instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -112,6 +112,51 @@ unpack_pgbouncer() {
 	printf '#!/bin/sh\nLD_LIBRARY_PATH=$(echo "%s"/usr/lib/*-linux-*) exec "%s/usr/sbin/pgbouncer" "$@"\n' "$dir" "$dir" >.bin/pgbouncer
 	chmod 755 .bin/pgbouncer
 	.bin/pgbouncer --version >/dev/null 2>&1
+}
+
+# redis: what internal/redistest looks for. There is nothing to download where it can't be installed.
+redis_binary() {
+	local name dir
+	for name in redis-server valkey-server; do
+		for dir in ${PATH//:/ } /usr/bin /usr/local/bin /usr/sbin /usr/local/sbin /opt/homebrew/bin /home/linuxbrew/.linuxbrew/bin; do
+			if [ -x "$dir/$name" ]; then
+				echo "$dir/$name"
+				return
+			fi
+		done
+	done
+	return 1
+}
+need_redis() {
+	local path
+	[ -z "${SEPTUM_REDIS_BIN:-}" ] || return 0 # somebody chose
+	if path=$(redis_binary); then
+		[ -n "${QUIET:-}" ] || say "Redis is $path"
+		return
+	fi
+	# The package would start a server, now and at each boot; nobody asked for one.
+	local policy=/usr/sbin/policy-rc.d
+	if [ "$(id -u)" = 0 ] && have apt-get && [ ! -e "$policy" ]; then
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod +x "$policy"
+	else
+		policy=
+	fi
+	apt_install redis-server || true
+	if [ -n "$policy" ]; then
+		rm -f "$policy"
+		have systemctl && systemctl disable --quiet redis-server >/dev/null 2>&1 || true
+	fi
+	if path=$(redis_binary); then
+		say "installed $path"
+		return
+	fi
+	if [ -n "${SEPTUM_REDIS_URL:-}" ]; then
+		say "no redis-server here: tests use SEPTUM_REDIS_URL, but those that kill a server will fail" >&2
+		return
+	fi
+	say "no redis-server or valkey-server, and no right to install one: the tests of cache/rediscache will fail. Install Redis 6 or newer" >&2
+	say "(apt install redis-server; dnf install redis; brew install redis), or name a binary in SEPTUM_REDIS_BIN" >&2
 }
 
 # cc: the race detector and the parser's oracle are C.

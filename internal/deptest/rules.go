@@ -42,6 +42,7 @@ func Layers() []Layer {
 		{"internal/pgtest", []string{pgx, "github.com/ory/dockertest/v3/...", "github.com/fergusstrange/embedded-postgres"}, "a server for anybody's tests, rls's as well, so it knows none of them"},
 		{"internal/pgtest/pgrun", []string{"internal/pgtest"}, "a command around its parent"},
 		{"internal/audit", []string{pgx}, "the auditor knows catalogs of a server; what a right policy looks like comes from rls"},
+		{"internal/redistest", nil, "a server for anybody's tests; it speaks the protocol itself"},
 		{"internal/ratio", nil, "a stopwatch needs no libraries"},
 		{"internal/deptest", nil, "rules need no libraries"},
 
@@ -65,7 +66,7 @@ func Bans() []Ban {
 			"github.com/stretchr/testify/...", "go.uber.org/goleak/...", "pgregory.net/rapid/...", "std:testing",
 		}, "what tests need must never reach a user's binary"},
 		{users(), []string{
-			"internal/pgtest/...", "github.com/ory/dockertest/v3/...", "github.com/fergusstrange/embedded-postgres", "github.com/lib/pq/...",
+			"internal/pgtest/...", "internal/redistest", "github.com/ory/dockertest/v3/...", "github.com/fergusstrange/embedded-postgres", "github.com/lib/pq/...",
 		}, "a test server must never reach a user's binary"},
 		{[]string{"cache", "tenant"}, []string{StdOnly}, "the cache in process brings no library along"},
 		{[]string{"query"}, []string{pgx, "std:net/http", "std:os/exec"}, "a statement is a value: it connects to nothing"},
