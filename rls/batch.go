@@ -134,7 +134,7 @@ func (tx *Tx) Batch(tc tenant.Context, b *Batch) (err error) {
 	if err != nil {
 		return err
 	}
-	group, err := tx.sendPending(tc, requests)
+	group, err := tx.lease.sess.startGroup(tc, tx.scope, tx.controls(), requests)
 	if err != nil {
 		return fail("Tx.Batch", nil, err)
 	}
@@ -182,17 +182,14 @@ func (s *session) encodeBatch(ctx context.Context, b *Batch, bound [][]any) ([]r
 	defer func() { s.prepared.keep = false }()
 	requests := make([]request, len(b.items))
 	for i, item := range b.items {
-		sd, err := s.prepare(ctx, shapeOf(item.stmt))
+		p, err := s.prepare(ctx, shapeOf(item.stmt))
 		if err != nil {
 			return nil, fail("Batch", item.stmt, err)
 		}
-		s.args = pgx.ExtendedQueryBuilder{} // each request keeps its own buffers until all are sent
-		if err := s.encode(sd, bound[i]); err != nil {
+		if requests[i], err = encodeAlone(s.types, p, bound[i]); err != nil {
 			return nil, refuse("Batch", item.stmt, ErrArgument, err)
 		}
-		requests[i] = request{sd, s.args.ParamValues, s.args.ParamFormats, s.args.ResultFormats}
 	}
-	s.args = pgx.ExtendedQueryBuilder{}
 	return requests, nil
 }
 
@@ -200,21 +197,21 @@ func (s *session) encodeBatch(ctx context.Context, b *Batch, bound [][]any) ([]r
 func (s *session) readBatch(group *pgconn.MultiResultReader, b *Batch) (done int, err error) {
 	for _, item := range b.items {
 		if !group.NextResult() {
-			return done, fail("Batch", item.stmt, s.judge(closeGroup(group)))
+			return done, fail("Batch", item.stmt, s.closeGroup(group))
 		}
 		done++
-		r := &rows{op: "Batch", stmt: item.stmt, lease: lease{sess: s}, shared: true, reply: reply{rows: group.ResultReader()}}
+		r := &rows{op: "Batch", stmt: item.stmt, lease: lease{sess: s}, shared: true, reply: reply{part: group.ResultReader()}}
 		err := item.read(r)
 		r.Close()
 		if err == nil {
 			err = r.err
 		}
 		if err != nil {
-			_ = s.judge(group.Close())
+			_ = s.endGroup(group)
 			return done, err
 		}
 	}
-	return done, fail("Batch", nil, s.judge(group.Close()))
+	return done, fail("Batch", nil, s.endGroup(group))
 }
 
 func (s *session) forgetBatch(b *Batch) {

@@ -16,11 +16,11 @@ import (
 // field's `db` tag, or its name without regard to case and underscores); any other T takes the only column. No rows is an
 // empty slice, not nil, and no error.
 func All[T any](tc tenant.Context, q Querier, stmt *query.Statement, args ...any) ([]T, error) {
-	rows, err := q.run(tc, "All", stmt, args)
-	if err != nil {
+	r := &rows{op: "All", stmt: stmt}
+	if err := q.run(r, tc, args); err != nil {
 		return nil, err
 	}
-	out, err := pgx.CollectRows(rows, readerOf[T]())
+	out, err := pgx.CollectRows(r, readerOf[T]())
 	if err != nil {
 		return nil, unreadable("All", stmt, err)
 	}
@@ -31,11 +31,11 @@ func All[T any](tc tenant.Context, q Querier, stmt *query.Statement, args ...any
 // too, pgx.ErrTooManyRows, since picking one would hide a wrong statement.
 func One[T any](tc tenant.Context, q Querier, stmt *query.Statement, args ...any) (T, error) {
 	var zero T
-	rows, err := q.run(tc, "One", stmt, args)
-	if err != nil {
+	r := &rows{op: "One", stmt: stmt}
+	if err := q.run(r, tc, args); err != nil {
 		return zero, err
 	}
-	out, err := pgx.CollectExactlyOneRow(rows, readerOf[T]())
+	out, err := pgx.CollectExactlyOneRow(r, readerOf[T]())
 	switch {
 	case err == nil:
 		return out, nil

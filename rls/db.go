@@ -33,7 +33,7 @@ type Querier interface {
 	// Batch runs several statements together.
 	Batch(tc tenant.Context, batch *Batch) error
 
-	run(tc tenant.Context, op string, stmt *query.Statement, args []any) (*rows, error)
+	run(r *rows, tc tenant.Context, args []any) error
 }
 
 var (
@@ -45,16 +45,16 @@ var (
 // and so does the last Next. As with pgx the error may be left to the rows: they are never nil. Arguments are those of
 // query.Statement.Bind.
 func (db *DB) Query(tc tenant.Context, stmt *query.Statement, args ...any) (pgx.Rows, error) {
-	rows, err := db.run(tc, "Query", stmt, args)
-	if err != nil {
+	r := &rows{op: "Query", stmt: stmt}
+	if err := db.run(r, tc, args); err != nil {
 		return failedRows(err), err
 	}
-	return rows, nil
+	return r, nil
 }
 
 // QueryRow runs a statement when the row is scanned. No row is query.ErrNotFound; rows after the first are passed over.
 func (db *DB) QueryRow(tc tenant.Context, stmt *query.Statement, args ...any) pgx.Row {
-	return newRow(db, tc, stmt, args)
+	return &row{one: rows{op: "QueryRow", stmt: stmt}, q: db, tc: tc, args: args}
 }
 
 // Exec runs a statement that must write: when no row was written, because there is none or because it is another
@@ -134,13 +134,13 @@ func (db *DB) accepts(op string, stmt *query.Statement) error {
 }
 
 // run is Query, Exec and the others outside a transaction.
-func (db *DB) run(tc tenant.Context, op string, stmt *query.Statement, args []any) (*rows, error) {
-	scope, values, err := db.admit(tc, op, stmt, args)
+func (db *DB) run(r *rows, tc tenant.Context, args []any) error {
+	scope, values, err := db.admit(tc, r.op, r.stmt, args)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r := &rows{op: op, stmt: stmt, write: stmt.Writes()}
-	return r, db.send(tc, scope, shapeOf(stmt), values, r)
+	r.write = r.stmt.Writes()
+	return db.send(tc, scope, shapeOf(r.stmt), values, r)
 }
 
 // send puts one statement on a connection, and readies r for reading when its first reply is there.
@@ -151,20 +151,20 @@ func (db *DB) send(tc tenant.Context, scope string, sh shape, values []any, r *r
 	}
 	r.lease = l
 	defer func() {
-		if r.reply.rows == nil && l.sess != nil { // an error, or a panic in an argument's own encoder
+		if !r.reply.open() && l.sess != nil { // an error, or a panic in an argument's own encoder
 			l.release()
 		}
 	}()
 	for attempt := 1; ; attempt++ {
-		sd, err := l.sess.prepare(tc, sh)
+		p, err := l.sess.prepare(tc, sh)
 		if err != nil {
 			return fail(r.op, r.stmt, err)
 		}
-		if err := l.sess.encode(sd, values); err != nil {
+		if err := l.sess.args.build(l.sess.types, p, values); err != nil {
 			return refuse(r.op, r.stmt, ErrArgument, err)
 		}
-		r.reply, err = l.sess.start(tc, scope, sd)
-		if err == nil {
+		if err = l.sess.start(tc, scope, nil, p); err == nil {
+			r.reply.alone = l.sess
 			return nil
 		}
 		switch {
@@ -184,10 +184,6 @@ func (db *DB) send(tc tenant.Context, scope string, sh shape, values []any, r *r
 	}
 }
 
-func newRow(q Querier, tc tenant.Context, stmt *query.Statement, args []any) pgx.Row {
-	return &row{op: "QueryRow", stmt: stmt, query: func() (*rows, error) { return q.run(tc, "QueryRow", stmt, args) }}
-}
-
 func execute(q Querier, tc tenant.Context, stmt *query.Statement, args []any) error {
 	n, err := affected(q, tc, "Exec", stmt, args)
 	if err == nil && n == 0 {
@@ -197,10 +193,10 @@ func execute(q Querier, tc tenant.Context, stmt *query.Statement, args []any) er
 }
 
 func affected(q Querier, tc tenant.Context, op string, stmt *query.Statement, args []any) (int64, error) {
-	rows, err := q.run(tc, op, stmt, args)
-	if err != nil {
+	r := rows{op: op, stmt: stmt}
+	if err := q.run(&r, tc, args); err != nil {
 		return 0, err
 	}
-	rows.Close()
-	return rows.CommandTag().RowsAffected(), rows.Err()
+	r.Close()
+	return r.tag.RowsAffected(), r.err
 }

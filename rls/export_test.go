@@ -82,7 +82,7 @@ func (db *DB) Misdirect(ctx context.Context) error {
 	}
 	defer l.release()
 	wrong, err := l.sess.pg.Prepare(ctx, "septum_wrong", "select coalesce('22222222-2222-2222-2222-222222222222', $1::text)", nil)
-	l.sess.bindScope.PreparedStatement, l.sess.scope = wrong.Name, wrong
+	l.sess.out.bindScope.PreparedStatement, l.sess.scope = wrong.Name, wrong
 	return err
 }
 

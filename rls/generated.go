@@ -40,36 +40,53 @@ func NewGenerated(q Querier, catalog *query.Catalog) *Generated {
 
 // Exec implements DBTX. Unlike [DB.Exec] it leaves it to the caller to look at the number of rows, as generated code does.
 func (g *Generated) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	rows, err := g.run(ctx, "Generated.Exec", sql, args)
-	if err != nil {
+	r := rows{op: "Generated.Exec"}
+	if err := g.run(ctx, &r, sql, args); err != nil {
 		return pgconn.CommandTag{}, err
 	}
-	rows.Close()
-	return rows.CommandTag(), rows.Err()
+	r.Close()
+	return r.tag, r.err
 }
 
 // Query implements DBTX.
 func (g *Generated) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	rows, err := g.run(ctx, "Generated.Query", sql, args)
-	if err != nil {
+	r := &rows{op: "Generated.Query"}
+	if err := g.run(ctx, r, sql, args); err != nil {
 		return failedRows(err), err
 	}
-	return rows, nil
+	return r, nil
 }
 
 // QueryRow implements DBTX; the statement runs when the row is scanned.
 func (g *Generated) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	return &row{op: "Generated.QueryRow", query: func() (*rows, error) { return g.run(ctx, "Generated.QueryRow", sql, args) }}
+	return generatedRow{g, ctx, sql, args}
 }
 
-func (g *Generated) run(ctx context.Context, op, sql string, args []any) (*rows, error) {
+// generatedRow is row for a text.
+type generatedRow struct {
+	g    *Generated
+	ctx  context.Context
+	sql  string
+	args []any
+}
+
+// Scan implements pgx.Row.
+func (r generatedRow) Scan(dest ...any) error {
+	one := rows{op: "Generated.QueryRow"}
+	if err := r.g.run(r.ctx, &one, r.sql, r.args); err != nil {
+		return err
+	}
+	return one.only(dest)
+}
+
+func (g *Generated) run(ctx context.Context, r *rows, sql string, args []any) error {
 	tc, err := tenant.From(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	stmt, err := g.statement(sql, len(args))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	named := make(query.Args, len(args))
 	for i, arg := range args {
@@ -78,12 +95,13 @@ func (g *Generated) run(ctx context.Context, op, sql string, args []any) (*rows,
 			continue
 		}
 		if text, known := idText(arg); !known {
-			return nil, refuse(op, stmt, ErrArgument, fmt.Errorf("$1 is the tenant and can't be a %T", arg))
+			return refuse(r.op, stmt, ErrArgument, fmt.Errorf("$1 is the tenant and can't be a %T", arg))
 		} else if text != tc.Tenant().String() {
-			return nil, refuse(op, stmt, tenant.ErrConflict, errors.New("$1 names another tenant than the context"))
+			return refuse(r.op, stmt, tenant.ErrConflict, errors.New("$1 names another tenant than the context"))
 		}
 	}
-	return g.q.run(tc, op, stmt, []any{named})
+	r.stmt = stmt
+	return g.q.run(r, tc, []any{named})
 }
 
 // statement proves a text once. What is refused is not kept: it does not belong into a program that runs.

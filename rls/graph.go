@@ -13,11 +13,11 @@ func Graph[T any](tc tenant.Context, q Querier, g *query.Graph, args ...any) ([]
 	if g == nil {
 		return nil, refuse("Graph", nil, ErrStatement, errors.New("the graph is nil; take it from Build or MustGraph"))
 	}
-	rows, err := q.run(tc, "Graph", g.Statement(), args)
-	if err != nil {
+	r := &rows{op: "Graph", stmt: g.Statement()}
+	if err := q.run(r, tc, args); err != nil {
 		return nil, err
 	}
-	out, err := query.DecodeGraph[T](g, graphRows{rows})
+	out, err := query.DecodeGraph[T](g, graphRows{r})
 	var typed *Error
 	if err != nil && !errors.As(err, &typed) && !errors.Is(err, query.ErrGraphLimit) {
 		err = refuse("Graph", g.Statement(), ErrScan, err)

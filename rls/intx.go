@@ -135,7 +135,7 @@ func (tx *Tx) rollback(tc tenant.Context) {
 	case sess.pg.IsClosed():
 	case tx.busy.Load() || tc.Err() != nil:
 		sess.destroy() // rows are open, or there is no time left; the server rolls back when the connection ends
-	case sess.pg.TxStatus() != 'I':
+	case sess.status != 'I':
 		ctx, cancel := context.WithTimeout(tc, closeTimeout)
 		defer cancel()
 		if _, err := sess.control(ctx, "rollback"); err != nil {

@@ -6,80 +6,70 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// reply is the answer to one statement, being read. Closing it also ends what surrounds it on the wire.
+// reply is the answer to one statement, being read: of a statement that travelled alone, or of one of a batch. Closing it
+// also ends what surrounds it on the wire.
 type reply struct {
-	rows  *pgconn.ResultReader
-	group *pgconn.MultiResultReader // nil when the statement travelled alone
-	first bool                      // the first row is read already, by start
+	alone *session
+	part  *pgconn.ResultReader
 }
+
+func (r *reply) open() bool { return r.alone != nil || r.part != nil }
 
 // next moves to the next row.
 func (r *reply) next() bool {
-	if r.first {
-		r.first = false
-		return true
+	if r.alone != nil {
+		return r.alone.nextRow()
 	}
-	return r.rows.NextRow()
+	return r.part.NextRow()
+}
+
+// values are those of the row, until the next one is read.
+func (r *reply) values() [][]byte {
+	if r.alone != nil {
+		return r.alone.values
+	}
+	return r.part.Values()
+}
+
+func (r *reply) fields() []pgconn.FieldDescription {
+	if r.alone != nil {
+		return r.alone.using.fields
+	}
+	return r.part.FieldDescriptions()
+}
+
+// plans are how the last destinations of the same statement were read, n of them.
+func (r *reply) plans(n int) []plan {
+	if r.alone == nil {
+		return make([]plan, n)
+	}
+	if p := r.alone.using; len(p.scan) != n {
+		p.scan = make([]plan, n)
+	}
+	return r.alone.using.scan
 }
 
 // close reads what is left, and gives the final word: an error can follow the last row (a deferred constraint).
 func (r *reply) close() (pgconn.CommandTag, error) {
-	tag, err := r.rows.Close()
-	if r.group != nil {
-		if groupErr := r.group.Close(); err == nil {
-			err = groupErr
-		}
+	if r.alone != nil {
+		return r.alone.finish()
 	}
-	return tag, err
-}
-
-// start sends the scope and one statement in one write, with one Sync, and reads as far as the statement's first reply,
-// so that a statement whose plan went stale is known before the caller has seen anything.
-//
-// The scope goes into pgconn's write buffer ahead of ExecStatement, which appends the statement and flushes both. The
-// scope's Execute asks for one row at most and therefore ends in PortalSuspended, which the result reader passes over,
-// so that it goes on to the statement's rows: one reader, nothing allocated for the scope. That the first row is the
-// scope's is checked by its value.
-func (s *session) start(ctx context.Context, scope string, sd *pgconn.StatementDescription) (reply, error) {
-	if err := ctx.Err(); err != nil {
-		return reply{}, err // nothing is in the write buffer yet
-	}
-	s.bindScope.Parameters[0] = append(s.bindScope.Parameters[0][:0], scope...)
-	frontend := s.pg.Frontend()
-	s.parseScope(frontend)
-	frontend.SendBind(&s.bindScope)
-	frontend.SendExecute(&s.execScope)
-	rows := s.execute(ctx, sd)
-	if !rows.NextRow() {
-		_, err := rows.Close()
-		return reply{}, s.judge(err)
-	}
-	if values := rows.Values(); len(values) != 1 || string(values[0]) != scope {
-		s.destroy()
-		return reply{}, errOutOfStep
-	}
-	r := reply{rows: rows, first: rows.NextRow()}
-	if !r.first {
-		if _, err := rows.Close(); err != nil {
-			return reply{}, s.judge(err)
-		}
-	}
-	s.relearn(sd, rows)
-	return r, nil
+	return r.part.Close()
 }
 
 // request is one statement of a group, encoded.
 type request struct {
-	sd                    *pgconn.StatementDescription
-	values                [][]byte
-	formats, resultFormat []int16
+	p       *prepared
+	values  [][]byte
+	formats []int16
 }
 
-// startGroup sends control statements (BEGIN, SAVEPOINT …), the scope and statements in one write with one Sync, and
-// reads as far as the replies of the first statement.
+// startGroup sends control statements, the scope and several statements in one write with one Sync, and reads as far as
+// the replies of the first statement. It leaves the sending to pgconn, which knows what to do when the server's replies fill
+// up the line before everything was sent.
 func (s *session) startGroup(ctx context.Context, scope string, controls []string, requests []request) (*pgconn.MultiResultReader, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, unsent{err}
 	}
 	var batch pgconn.Batch
 	for _, control := range controls {
@@ -87,41 +77,51 @@ func (s *session) startGroup(ctx context.Context, scope string, controls []strin
 	}
 	add(&batch, s.scope, [][]byte{[]byte(scope)}, nil, nil)
 	for _, r := range requests {
-		add(&batch, r.sd, r.values, r.formats, r.resultFormat)
+		add(&batch, r.p.description(), r.values, r.formats, r.p.formats)
 	}
 	group := s.pg.ExecBatch(ctx, &batch)
 	for range controls {
 		if !group.NextResult() {
-			return nil, s.judge(closeGroup(group))
+			return nil, s.closeGroup(group)
 		}
 		if _, err := group.ResultReader().Close(); err != nil {
-			return nil, s.judge(closeGroup(group))
+			return nil, s.closeGroup(group)
 		}
 	}
 	if !group.NextResult() || !group.ResultReader().NextRow() {
-		return nil, s.judge(closeGroup(group))
+		return nil, s.closeGroup(group)
 	}
 	if values := group.ResultReader().Values(); len(values) != 1 || string(values[0]) != scope {
-		s.destroy()
-		return nil, errOutOfStep
+		return nil, s.outOfStep()
 	}
 	if _, err := group.ResultReader().Close(); err != nil {
-		return nil, s.judge(closeGroup(group))
+		return nil, s.closeGroup(group)
 	}
 	return group, nil
 }
 
+// endGroup ends a group whose results were read.
+func (s *session) endGroup(group *pgconn.MultiResultReader) error {
+	err := group.Close()
+	s.status = s.pg.TxStatus()
+	return s.judge(err)
+}
+
 // closeGroup ends a group that failed; a group that ended early without an error is out of step.
-func closeGroup(group *pgconn.MultiResultReader) error {
-	if err := group.Close(); err != nil {
+func (s *session) closeGroup(group *pgconn.MultiResultReader) error {
+	if err := s.endGroup(group); err != nil {
 		return err
 	}
-	return errOutOfStep
+	return s.judge(errOutOfStep)
 }
 
 // control runs one statement of transaction control, alone and without parameters, and gives its command tag.
 func (s *session) control(ctx context.Context, sql string) (pgconn.CommandTag, error) {
+	if s.state != quiet || s.spent {
+		return pgconn.CommandTag{}, s.outOfStep()
+	}
 	tag, err := s.pg.ExecParams(ctx, sql, nil, nil, nil, nil).Close()
+	s.status = s.pg.TxStatus()
 	return tag, s.judge(err)
 }
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
@@ -72,43 +71,13 @@ func (s *session) forget(sh shape) {
 	}
 }
 
-// parseScope sends the scope's text where it is not prepared.
-func (s *session) parseScope(frontend *pgproto3.Frontend) {
-	if s.scope.Name == "" {
-		frontend.SendParse(&pgproto3.Parse{Query: s.scope.SQL, ParameterOIDs: s.scope.ParamOIDs})
-	}
-}
-
-// execute sends the encoded statement. One without a name goes with its text, the types of its parameters, which are
-// known from before, and the question what its columns are now.
-func (s *session) execute(ctx context.Context, sd *pgconn.StatementDescription) *pgconn.ResultReader {
-	if sd.Name == "" {
-		return s.pg.ExecParams(ctx, sd.SQL, s.args.ParamValues, sd.ParamOIDs, s.args.ParamFormats, s.args.ResultFormats)
-	}
-	return s.pg.ExecStatement(ctx, sd, s.args.ParamValues, s.args.ParamFormats, s.args.ResultFormats)
-}
-
-// add is execute for a batch.
+// add puts a statement into a batch. One without a name goes with its text, as in outbox.statement.
 func add(batch *pgconn.Batch, sd *pgconn.StatementDescription, values [][]byte, formats, results []int16) {
 	if sd.Name == "" {
 		batch.ExecParams(sd.SQL, values, sd.ParamOIDs, formats, results)
 		return
 	}
 	batch.ExecStatement(sd, values, formats, results)
-}
-
-// relearn notes when an unprepared statement has other columns than it had: some DDL came in between. These rows are
-// read by what the server said of them; the next ones are asked for in the formats of their types.
-func (s *session) relearn(sd *pgconn.StatementDescription, rows *pgconn.ResultReader) {
-	if sd.Name != "" {
-		return
-	}
-	now := rows.FieldDescriptions()
-	if !slices.EqualFunc(sd.Fields, now, func(a, b pgconn.FieldDescription) bool {
-		return a.DataTypeOID == b.DataTypeOID && a.Name == b.Name
-	}) {
-		sd.Fields = slices.Clone(now)
-	}
 }
 
 // isMisdescribed reports that the server did not take a statement whose description was kept from before: the number of

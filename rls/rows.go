@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/septum-go/septum/query"
+	"github.com/septum-go/septum/tenant"
 )
 
 // rows implements pgx.Rows on a reply. Unlike pgx's it gives nothing of the connection away: Conn is nil, and nothing
@@ -29,11 +30,6 @@ type rows struct {
 	plans []plan
 }
 
-type plan struct {
-	pgtype.ScanPlan
-	target reflect.Type
-}
-
 func failedRows(err error) *rows { return &rows{err: err, closed: true} }
 
 // Next implements pgx.Rows.
@@ -45,7 +41,7 @@ func (r *rows) Next() bool {
 		r.Close()
 		return false
 	}
-	r.values = r.reply.rows.Values()
+	r.values = r.reply.values()
 	return true
 }
 
@@ -90,7 +86,7 @@ func (r *rows) FieldDescriptions() []pgconn.FieldDescription {
 	if r.closed {
 		return nil
 	}
-	return r.reply.rows.FieldDescriptions()
+	return r.reply.fields()
 }
 
 // Conn implements pgx.Rows. It is nil: a connection in hand could leave the tenant's scope.
@@ -118,12 +114,12 @@ func (r *rows) Scan(dest ...any) error {
 			return nil
 		}
 	}
-	fields := r.reply.rows.FieldDescriptions()
+	fields := r.reply.fields()
 	if len(fields) != len(dest) || len(fields) != len(r.values) {
 		return r.unreadable(fmt.Errorf("there are %d columns and %d destinations", len(fields), len(dest)))
 	}
-	if r.plans == nil {
-		r.plans = make([]plan, len(dest))
+	if len(r.plans) != len(dest) {
+		r.plans = r.reply.plans(len(dest))
 	}
 	for i, target := range dest {
 		if target == nil {
@@ -149,7 +145,7 @@ func (r *rows) Values() ([]any, error) {
 	if r.closed || r.values == nil {
 		return nil, r.misuse("Values without a row: call Next first")
 	}
-	fields := r.reply.rows.FieldDescriptions()
+	fields := r.reply.fields()
 	out := make([]any, len(r.values))
 	for i, raw := range r.values {
 		switch t, known := r.lease.sess.types.TypeForOID(fields[i].DataTypeOID); {
@@ -222,27 +218,38 @@ func (e *scanTypeError) Unwrap() error { return e.err }
 
 // row implements pgx.Row. The statement runs in Scan, so that a row nobody scans holds no connection.
 type row struct {
-	op    string
-	stmt  *query.Statement
-	query func() (*rows, error)
+	one  rows
+	q    Querier
+	tc   tenant.Context
+	args []any
+	ran  bool
 }
 
 // Scan implements pgx.Row. No row is query.ErrNotFound, and pgx.ErrNoRows too.
 func (r *row) Scan(dest ...any) error {
-	rows, err := r.query()
-	if err != nil {
+	one := &r.one
+	if r.ran { // a row that is scanned twice runs twice
+		one = &rows{op: r.one.op, stmt: r.one.stmt}
+	}
+	r.ran = true
+	if err := r.q.run(one, r.tc, r.args); err != nil {
 		return err
 	}
-	defer rows.Close()
-	if !rows.Next() {
-		if err := rows.Err(); err != nil {
-			return err
+	return one.only(dest)
+}
+
+// only reads the first row.
+func (r *rows) only(dest []any) error {
+	defer r.Close()
+	if !r.Next() {
+		if r.err != nil {
+			return r.err
 		}
 		return refuse(r.op, r.stmt, query.ErrNotFound, pgx.ErrNoRows)
 	}
-	if err := rows.Scan(dest...); err != nil {
+	if err := r.Scan(dest...); err != nil {
 		return err
 	}
-	rows.Close()
-	return rows.Err()
+	r.Close()
+	return r.err
 }

@@ -3,7 +3,6 @@ package rls
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,20 +12,21 @@ import (
 	"github.com/septum-go/septum/query"
 )
 
-// session is what this package knows about one connection: the statements prepared on it and the buffers that requests
-// are built in. It belongs to whoever holds the connection; nothing in it outlives a request but prepared statements,
-// which hold no tenant.
+// session is what this package knows about one connection: the statements prepared on it, the request under way, and
+// the buffers that requests are built in. It belongs to whoever holds the connection; nothing in it outlives a request
+// but prepared statements, which hold no tenant.
 type session struct {
-	pg        *pgconn.PgConn
-	types     *pgtype.Map
-	pooler    Pooler // what stands between
-	prepared  statements
-	plain     map[string]bool // by id, those sent with their text; see serverName
-	scope     *pgconn.StatementDescription
-	args      pgx.ExtendedQueryBuilder
-	bindScope pgproto3.Bind
-	execScope pgproto3.Execute
-	strayed   func(error) error // with a Directory: says whether an error means that the tenant has moved away
+	pg       *pgconn.PgConn
+	types    *pgtype.Map
+	pooler   Pooler // what stands between
+	prepared statements
+	plain    map[string]bool // by id, those sent with their text; see serverName
+	scope    *pgconn.StatementDescription
+	status   byte // as the server said last: 'I' idle, 'T' in a transaction, 'E' in an aborted one
+	args     arguments
+	out      outbox
+	strayed  func(error) error // with a Directory: says whether an error means that the tenant has moved away
+	exchange
 }
 
 // sessionKey finds the session in the connection's custom data.
@@ -42,10 +42,9 @@ func newSession(ctx context.Context, conn *pgx.Conn, cfg Config) (*session, erro
 	if err != nil {
 		return nil, err
 	}
-	s := &session{pg: pg, types: conn.TypeMap(), pooler: cfg.Pooler, scope: scope, prepared: newStatements(cfg.StatementCache)}
-	s.bindScope = pgproto3.Bind{PreparedStatement: scope.Name, Parameters: make([][]byte, 1)}
-	// One row at most is asked for, so that the server answers PortalSuspended instead of CommandComplete: see start.
-	s.execScope = pgproto3.Execute{MaxRows: 1}
+	s := &session{pg: pg, types: conn.TypeMap(), pooler: cfg.Pooler, scope: scope, status: 'I', prepared: newStatements(cfg.StatementCache)}
+	s.out.ready(pg.Frontend(), scope)
+	s.exchange.ready(pg)
 	pg.CustomData()[sessionKey] = s
 	return s, nil
 }
@@ -61,18 +60,18 @@ type shape struct{ id, sql string }
 func shapeOf(stmt *query.Statement) shape { return shape{stmt.ID(), stmt.SQL()} }
 
 // lookup gives the prepared form of a shape, nil when there is none. Equal ids with different texts never meet.
-func (s *session) lookup(sh shape) *pgconn.StatementDescription {
-	if sd := s.prepared.get(sh.id); sd != nil && sd.SQL == sh.sql {
-		return sd
+func (s *session) lookup(sh shape) *prepared {
+	if p := s.prepared.get(sh.id); p != nil && p.sql == sh.sql {
+		return p
 	}
 	return nil
 }
 
 // prepare gives the prepared form of a shape, and prepares it on first use: one round trip, in which also the
 // statements are closed that had to make room. No tenant's scope is set at that time, outside transactions.
-func (s *session) prepare(ctx context.Context, sh shape) (*pgconn.StatementDescription, error) {
-	if sd := s.lookup(sh); sd != nil {
-		return sd, nil
+func (s *session) prepare(ctx context.Context, sh shape) (*prepared, error) {
+	if p := s.lookup(sh); p != nil {
+		return p, nil
 	}
 	s.prepared.drop(sh.id, s.serverName(sh)) // closing a name that the server does not know is no error
 	s.prepared.makeRoom()
@@ -84,30 +83,13 @@ func (s *session) prepare(ctx context.Context, sh shape) (*pgconn.StatementDescr
 	}
 	s.prepared.stale = s.prepared.stale[:0]
 	sd, err := s.pg.Prepare(ctx, s.serverName(sh), sh.sql, nil)
+	s.status = s.pg.TxStatus()
 	if err != nil {
 		return nil, s.judge(err)
 	}
-	s.prepared.put(sh.id, sd)
-	return sd, nil
-}
-
-// encode turns arguments into the parameters' wire format. The result stays in s.args until the next encode. Since it
-// happens here, by the types that the server said, nothing in an argument can steer pgx (QueryRewriter, QueryExecMode).
-func (s *session) encode(sd *pgconn.StatementDescription, values []any) error {
-	if len(values) != len(sd.ParamOIDs) {
-		return fmt.Errorf("the server wants %d arguments, the statement has %d", len(sd.ParamOIDs), len(values))
-	}
-	if s.args.Build(s.types, sd, values) == nil {
-		return nil
-	}
-	// pgx's error repeats the value, so only the place and the type are told.
-	var one pgx.ExtendedQueryBuilder
-	for i, value := range values {
-		if one.Build(s.types, &pgconn.StatementDescription{ParamOIDs: sd.ParamOIDs[i : i+1]}, values[i:i+1]) != nil {
-			return fmt.Errorf("$%d can't be made of a %T", i+1, value)
-		}
-	}
-	return errors.New("they can't be encoded together")
+	p := newPrepared(sh, sd, s.types)
+	s.prepared.put(p)
+	return p, nil
 }
 
 // judge decides whether a connection can live on after an error. An error that the server sent leaves it in a known
@@ -116,6 +98,11 @@ func (s *session) judge(err error) error {
 	if err != nil && (serverError(err) == nil || isTampered(err)) {
 		s.destroy()
 	}
+	return s.explain(err)
+}
+
+// explain finds out whether the server's error comes of the tenant having moved away.
+func (s *session) explain(err error) error {
 	if err == nil || s.strayed == nil {
 		return err
 	}
@@ -127,12 +114,30 @@ func (s *session) judge(err error) error {
 
 // destroy closes the connection, so that the pool drops it. The server rolls back what was open.
 func (s *session) destroy() {
+	s.unwatch()
+	s.state = quiet
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	_ = s.pg.Close(ctx) // it is of no use any more, whatever it says
 }
 
+// abandon closes a connection on which the server may still be at work: in the background it is asked, on another
+// connection, to stop.
+func (s *session) abandon() {
+	s.unwatch()
+	s.state = quiet
+	if s.pg.IsClosed() {
+		return
+	}
+	// pgconn closes in that way what it can't write to, and it can't write once the time for writing is over.
+	_ = s.pg.Conn().SetDeadline(longAgo)
+	_, _ = s.pg.ExecParams(context.Background(), "", nil, nil, nil, nil).Close()
+	if !s.pg.IsClosed() {
+		s.destroy()
+	}
+}
+
 // idle reports whether the connection can be handed to another tenant: nothing under way, no transaction open.
 func (s *session) idle() bool {
-	return !s.pg.IsClosed() && !s.pg.IsBusy() && s.pg.TxStatus() == 'I'
+	return s.state == quiet && s.status == 'I' && !s.spent && !s.pg.IsClosed() && !s.pg.IsBusy()
 }

@@ -217,4 +217,3 @@ func patientsOf(t testing.TB, db *rls.DB, tc tenant.Context) []string {
 	}
 	return names
 }
-

@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/septum-go/septum/query"
 	"github.com/septum-go/septum/tenant"
 )
@@ -27,16 +26,16 @@ type Tx struct {
 
 // Query runs a statement in the transaction. Its rows must be closed before the next one.
 func (tx *Tx) Query(tc tenant.Context, stmt *query.Statement, args ...any) (pgx.Rows, error) {
-	rows, err := tx.run(tc, "Tx.Query", stmt, args)
-	if err != nil {
+	r := &rows{op: "Tx.Query", stmt: stmt}
+	if err := tx.run(r, tc, args); err != nil {
 		return failedRows(err), err
 	}
-	return rows, nil
+	return r, nil
 }
 
 // QueryRow runs a statement in the transaction when the row is scanned; see [DB.QueryRow].
 func (tx *Tx) QueryRow(tc tenant.Context, stmt *query.Statement, args ...any) pgx.Row {
-	return newRow(tx, tc, stmt, args)
+	return &row{one: rows{op: "QueryRow", stmt: stmt}, q: tx, tc: tc, args: args}
 }
 
 // Exec runs a statement in the transaction; it must write, see [DB.Exec].
@@ -81,20 +80,21 @@ func (tx *Tx) check(tc tenant.Context, op string, stmt *query.Statement) error {
 
 // aborted reports whether the server will only take a rollback now, or is gone.
 func (tx *Tx) aborted() bool {
-	return tx.lease.sess != nil && (tx.lease.sess.pg.IsClosed() || tx.began && tx.lease.sess.pg.TxStatus() != 'T')
+	sess := tx.lease.sess
+	return sess != nil && (sess.spent || sess.pg.IsClosed() || tx.began && sess.status != 'T')
 }
 
 // run sends one statement, with BEGIN and the scope in front of the first.
-func (tx *Tx) run(tc tenant.Context, op string, stmt *query.Statement, args []any) (*rows, error) {
-	if err := tx.check(tc, op, stmt); err != nil {
-		return nil, err
+func (tx *Tx) run(r *rows, tc tenant.Context, args []any) error {
+	if err := tx.check(tc, r.op, r.stmt); err != nil {
+		return err
 	}
-	_, values, err := tx.db.admit(tc, op, stmt, args)
+	_, values, err := tx.db.admit(tc, r.op, r.stmt, args)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r := &rows{op: op, stmt: stmt, tx: tx}
-	return r, tx.send(tc, shapeOf(stmt), values, r)
+	r.tx = tx
+	return tx.send(tc, shapeOf(r.stmt), values, r)
 }
 
 // send puts one statement on the transaction's connection.
@@ -103,7 +103,7 @@ func (tx *Tx) send(tc tenant.Context, sh shape, values []any, r *rows) (err erro
 		return err
 	}
 	defer func() {
-		if r.reply.rows == nil {
+		if !r.reply.open() {
 			tx.noteFailure(err)
 			tx.busy.Store(false)
 		}
@@ -114,20 +114,15 @@ func (tx *Tx) send(tc tenant.Context, sh shape, values []any, r *rows) (err erro
 	r.lease = tx.lease
 	fresh, controls := !tx.began, tx.pending
 	for attempt := 1; ; attempt++ {
-		sd, err := tx.prepare(tc, sh)
+		p, err := tx.prepare(tc, sh)
 		if err != nil {
 			return fail(r.op, r.stmt, err)
 		}
-		if err := r.lease.sess.encode(sd, values); err != nil {
+		if err := r.lease.sess.args.build(r.lease.sess.types, p, values); err != nil {
 			return refuse(r.op, r.stmt, ErrArgument, err)
 		}
-		if len(tx.pending) == 0 {
-			r.reply, err = r.lease.sess.start(tc, tx.scope, sd)
-		} else {
-			args := &r.lease.sess.args
-			r.reply, err = tx.startPending(tc, request{sd, args.ParamValues, args.ParamFormats, args.ResultFormats})
-		}
-		if err == nil {
+		if err = tx.start(tc, p); err == nil {
+			r.reply.alone = r.lease.sess
 			return nil
 		}
 		stale := r.lease.sess.isStale(err)
@@ -143,42 +138,31 @@ func (tx *Tx) send(tc tenant.Context, sh shape, values []any, r *rows) (err erro
 
 // prepare prepares a statement before BEGIN where it can, so that no tenant's scope is set. A savepoint that waits must
 // come first, or a failure here could not be rolled back to it.
-func (tx *Tx) prepare(ctx context.Context, sh shape) (*pgconn.StatementDescription, error) {
+func (tx *Tx) prepare(ctx context.Context, sh shape) (*prepared, error) {
 	if tx.began && len(tx.pending) > 0 && tx.lease.sess.lookup(sh) == nil {
-		group, err := tx.sendPending(ctx, nil)
-		if err != nil {
+		if err := tx.start(ctx, nil); err != nil {
 			return nil, err
-		}
-		if err := group.Close(); err != nil {
-			return nil, tx.lease.sess.judge(err)
 		}
 	}
 	return tx.lease.sess.prepare(ctx, sh)
 }
 
-// startPending sends the statement together with the control statements that wait.
-func (tx *Tx) startPending(ctx context.Context, req request) (reply, error) {
-	group, err := tx.sendPending(ctx, []request{req})
-	if err != nil {
-		return reply{}, err
-	}
-	if !group.NextResult() {
-		return reply{}, tx.lease.sess.judge(closeGroup(group))
-	}
-	return reply{rows: group.ResultReader(), group: group}, nil
+// start sends the control statements that wait, the scope and a statement. From then on the transaction counts as begun,
+// whatever came of it.
+func (tx *Tx) start(ctx context.Context, p *prepared) error {
+	return tx.lease.sess.start(ctx, tx.scope, tx.controls(), p)
 }
 
-// sendPending sends the control statements that wait, the scope and requests. From then on the transaction counts as
-// begun, whatever came of it.
-func (tx *Tx) sendPending(ctx context.Context, requests []request) (*pgconn.MultiResultReader, error) {
+// controls gives the control statements that wait, to be sent.
+func (tx *Tx) controls() []string {
 	controls := tx.pending
 	tx.pending, tx.began = nil, true
-	return tx.lease.sess.startGroup(ctx, tx.scope, controls, requests)
+	return controls
 }
 
 // restart goes back to the time before the first statement.
 func (tx *Tx) restart(ctx context.Context, controls []string) bool {
-	if tx.lease.sess.pg.TxStatus() != 'I' {
+	if tx.lease.sess.status != 'I' {
 		if _, err := tx.lease.sess.control(ctx, "rollback"); err != nil {
 			return false
 		}
