@@ -200,7 +200,7 @@ func (s *session) readBatch(group *pgconn.MultiResultReader, b *Batch) (done int
 			return done, fail("Batch", item.stmt, s.closeGroup(group))
 		}
 		done++
-		r := &rows{op: "Batch", stmt: item.stmt, lease: lease{sess: s}, shared: true, reply: reply{part: group.ResultReader()}}
+		r := &rows{op: "Batch", stmt: item.stmt, lease: lease{sess: s}, shared: true, reply: reply{s, group.ResultReader()}}
 		err := item.read(r)
 		r.Close()
 		if err == nil {

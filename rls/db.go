@@ -164,7 +164,7 @@ func (db *DB) send(tc tenant.Context, scope string, sh shape, values []any, r *r
 			return refuse(r.op, r.stmt, ErrArgument, err)
 		}
 		if err = l.sess.start(tc, scope, nil, p); err == nil {
-			r.reply.alone = l.sess
+			r.reply.sess = l.sess
 			return nil
 		}
 		switch {

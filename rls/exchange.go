@@ -165,21 +165,15 @@ func (s *session) await() (pgproto3.BackendMessage, error) {
 
 // refused notes the server's error, which ends the request. After it the server passes over everything up to the Sync.
 func (s *session) refused(refusal *pgconn.PgError) error {
-	if s.err == nil {
-		s.err = refusal
-	}
-	if strings.EqualFold(refusal.SeverityUnlocalized, "FATAL") || strings.EqualFold(refusal.SeverityUnlocalized, "PANIC") {
+	s.err = refusal
+	switch {
+	case strings.EqualFold(refusal.SeverityUnlocalized, "FATAL"), strings.EqualFold(refusal.SeverityUnlocalized, "PANIC"):
 		s.destroy()
-		return s.err
-	}
-	if s.state != ending { // else finish is reading already
+	case s.state != ending: // else finish is reading already
 		s.state = ending
 		_, _ = s.finish()
 	}
-	if isTampered(refusal) {
-		s.destroy()
-	}
-	s.err = s.explain(s.err)
+	s.err = s.judge(s.err)
 	return s.err
 }
 
@@ -241,8 +235,8 @@ func (s *session) broken(err error) error {
 		err = ended
 	}
 	s.abandon()
-	s.err = err
-	return err
+	s.err = s.judge(err)
+	return s.err
 }
 
 // outOfStep ends a request whose reply is somebody else's.

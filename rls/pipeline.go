@@ -9,52 +9,54 @@ import (
 // reply is the answer to one statement, being read: of a statement that travelled alone, or of one of a batch. Closing it
 // also ends what surrounds it on the wire.
 type reply struct {
-	alone *session
-	part  *pgconn.ResultReader
+	sess *session
+	part *pgconn.ResultReader // nil when the statement travelled alone
 }
 
-func (r *reply) open() bool { return r.alone != nil || r.part != nil }
+func (r *reply) open() bool { return r.sess != nil }
 
 // next moves to the next row.
 func (r *reply) next() bool {
-	if r.alone != nil {
-		return r.alone.nextRow()
+	if r.part == nil {
+		return r.sess.nextRow()
 	}
 	return r.part.NextRow()
 }
 
 // values are those of the row, until the next one is read.
 func (r *reply) values() [][]byte {
-	if r.alone != nil {
-		return r.alone.values
+	if r.part == nil {
+		return r.sess.values
 	}
 	return r.part.Values()
 }
 
 func (r *reply) fields() []pgconn.FieldDescription {
-	if r.alone != nil {
-		return r.alone.using.fields
+	if r.part == nil {
+		return r.sess.using.fields
 	}
 	return r.part.FieldDescriptions()
 }
 
 // plans are how the last destinations of the same statement were read, n of them.
 func (r *reply) plans(n int) []plan {
-	if r.alone == nil {
+	if r.part != nil {
 		return make([]plan, n)
 	}
-	if p := r.alone.using; len(p.scan) != n {
+	p := r.sess.using
+	if len(p.scan) != n {
 		p.scan = make([]plan, n)
 	}
-	return r.alone.using.scan
+	return p.scan
 }
 
 // close reads what is left, and gives the final word: an error can follow the last row (a deferred constraint).
 func (r *reply) close() (pgconn.CommandTag, error) {
-	if r.alone != nil {
-		return r.alone.finish()
+	if r.part == nil {
+		return r.sess.finish()
 	}
-	return r.part.Close()
+	tag, err := r.part.Close()
+	return tag, r.sess.judge(err)
 }
 
 // request is one statement of a group, encoded.

@@ -53,7 +53,7 @@ func (r *rows) Close() {
 	r.closed = true
 	tag, err := r.reply.close()
 	if err != nil {
-		r.fatal(outcome(r.op, r.stmt, r.lease.sess.judge(err), r.write))
+		r.fatal(outcome(r.op, r.stmt, err, r.write))
 	} else {
 		r.tag = tag
 	}

@@ -98,11 +98,6 @@ func (s *session) judge(err error) error {
 	if err != nil && (serverError(err) == nil || isTampered(err)) {
 		s.destroy()
 	}
-	return s.explain(err)
-}
-
-// explain finds out whether the server's error comes of the tenant having moved away.
-func (s *session) explain(err error) error {
 	if err == nil || s.strayed == nil {
 		return err
 	}

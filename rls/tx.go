@@ -122,7 +122,7 @@ func (tx *Tx) send(tc tenant.Context, sh shape, values []any, r *rows) (err erro
 			return refuse(r.op, r.stmt, ErrArgument, err)
 		}
 		if err = tx.start(tc, p); err == nil {
-			r.reply.alone = r.lease.sess
+			r.reply.sess = r.lease.sess
 			return nil
 		}
 		stale := r.lease.sess.isStale(err)
