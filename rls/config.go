@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/septum-go/septum/tenant"
 )
 
 // Config says which database to open, and how. Only URL is required; Open never changes the caller's copy.
@@ -49,6 +50,9 @@ type Config struct {
 	Pooler Pooler
 	// Limits bound what a tenant's request may take. Default: as its fields say.
 	Limits Limits
+	// LimitsFor gives tenants limits of their own; fields that it leaves zero are those of Limits. It is called on every
+	// request, by many goroutines at once, so it must be quick and ask nobody.
+	LimitsFor func(tenant.ID) Limits
 }
 
 // withDefaults fills what was left zero.
@@ -60,6 +64,7 @@ func (c Config) withDefaults() Config {
 	positive(&c.ConnectTimeout, 10*time.Second)
 	positive(&c.PingAfter, time.Second)
 	positive(&c.StatementCache, 512)
+	positive(&c.Limits.MaxWait, c.AcquireTimeout)
 	c.MinConns = max(0, min(c.MinConns, c.MaxConns))
 	return c
 }

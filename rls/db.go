@@ -18,6 +18,8 @@ type DB struct {
 	catalog *query.Catalog
 	config  Config
 	closed  atomic.Bool
+
+	admission *admission
 }
 
 // Querier runs statements for a tenant: a *DB, each statement on its own, or a *Tx. It is sealed.
@@ -99,11 +101,24 @@ func (db *DB) acquire(tc tenant.Context, write bool) (lease, error) {
 	if db.closed.Load() {
 		return lease{}, ErrClosed
 	}
+	limits := db.limits(tc)
+	share, err := db.admission.enter(tc, tc.Tenant(), limits)
+	if err != nil {
+		return lease{}, err
+	}
+	held := slot{db.admission, share}
+	defer func() {
+		if held.share != nil { // an error, or a panic in somebody's Directory
+			held.release()
+		}
+	}()
 	wait := &patience{Context: tc, limit: db.config.AcquireTimeout}
 	l, err := db.router.acquire(wait, tc.Tenant(), write)
 	ended := wait.end()
 	switch {
 	case err == nil:
+		l.sess.limit(limits)
+		l.slot, held = held, slot{}
 		return l, nil
 	case db.closed.Load():
 		return lease{}, ErrClosed

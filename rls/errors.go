@@ -21,6 +21,12 @@ var (
 	ErrScan = errors.New("a column does not fit its destination")
 	// ErrPoolExhausted: no connection came free, or could be made, within Config.AcquireTimeout. Nothing was sent.
 	ErrPoolExhausted = errors.New("no connection came free in time")
+	// ErrTenantBusy: as many requests of the tenant as its Limits.MaxConns allows were under way for all of Limits.MaxWait.
+	// Nothing was sent. Over HTTP it is 429.
+	ErrTenantBusy = errors.New("too many requests of the tenant are under way")
+	// ErrTooSlow: the server ended a statement after Limits.StatementTimeout, or a transaction that did nothing for
+	// Limits.IdleInTransaction. It was rolled back.
+	ErrTooSlow = errors.New("it took longer than the limits allow, and was rolled back")
 	// ErrUnavailable: the server can't be reached, or went away.
 	ErrUnavailable = errors.New("the server is not available")
 	// ErrOutcomeUnknown: the connection was lost after a write was sent and before its reply: it may have been done
@@ -42,6 +48,8 @@ var (
 	// ErrSession: a pooler lent a session whose settings are not those that proofs and policies rely on, since another of
 	// its clients changed them. Nothing was done. See docs/poolers.md.
 	ErrSession = errors.New("the pooler lent a session with other settings than Septum's")
+	// errWaited: the wait for a slot came to its end.
+	errWaited = errors.New("no slot came free in time")
 	// errOutOfStep: a reply was not the one that belongs to the request. The connection is closed.
 	errOutOfStep = errors.New("a reply did not belong to its request; the connection was closed")
 )
@@ -166,6 +174,8 @@ func fail(op string, stmt *query.Statement, err error) error {
 	switch {
 	case isUnpinned(err):
 		e.Kind = ErrSession
+	case kind == nil && isTooSlow(err):
+		e.Kind = ErrTooSlow
 	case kind == nil && errors.As(err, &pg):
 		if isShutdown(pg.Code) || errors.As(err, &connect) {
 			e.Kind = ErrUnavailable
@@ -196,7 +206,7 @@ func refuse(op string, stmt *query.Statement, kind, cause error) error {
 
 // isSentinel knows the sentinels that inner functions return bare.
 func isSentinel(err error) bool {
-	return slices.Contains([]error{ErrPoolExhausted, ErrClosed, errOutOfStep}, err)
+	return slices.Contains([]error{ErrPoolExhausted, ErrTenantBusy, ErrClosed, errOutOfStep}, err)
 }
 
 // isShutdown knows the server's words for "I am going away": admin_shutdown, crash_shutdown, cannot_connect_now, and

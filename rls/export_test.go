@@ -40,7 +40,7 @@ func OpenUnchecked(ctx context.Context, cfg Config, catalog *query.Catalog) (*DB
 		return nil, err
 	}
 	shared, err := pgxpool.NewWithConfig(ctx, pool)
-	return &DB{catalog: catalog, config: cfg, router: onePool{shared}}, err
+	return &DB{catalog: catalog, config: cfg, router: onePool{shared}, admission: newAdmission(cfg.MaxConns)}, err
 }
 
 // Predicate is the text of a relation's policies.
@@ -93,3 +93,35 @@ func IsPrivate(conn net.Conn) bool { return isPrivate(conn) }
 func Inspect(ctx context.Context, conn *pgx.Conn, catalog *query.Catalog) ([]Reason, error) {
 	return inspect(ctx, conn, Config{}, Direct, catalog)
 }
+
+// Admission is what lets requests to the connections, alone.
+type Admission struct{ inner *admission }
+
+// NewAdmission has as many slots as total says.
+func NewAdmission(total int) Admission { return Admission{newAdmission(total)} }
+
+// Enter waits for a slot; leave gives it back.
+func (a Admission) Enter(ctx context.Context, id tenant.ID, l Limits) (leave func(), err error) {
+	s, err := a.inner.enter(ctx, id, l)
+	return func() { a.inner.leave(s) }, err
+}
+
+// State counts the free slots, the tenants that hold or want one, and those that wait and may have one.
+func (a Admission) State() (free, tenants, waiting int) {
+	a.inner.mu.Lock()
+	defer a.inner.mu.Unlock()
+	used := 0
+	for id, s := range a.inner.shares {
+		used += s.used
+		if s.used > s.most || s.id != id || (s.first == nil) != (s.last == nil) {
+			panic("a share is not what it says")
+		}
+	}
+	if used+a.inner.free != a.inner.total || a.inner.free > 0 && len(a.inner.queue) > 0 {
+		panic("slots were lost, or are kept from those who wait")
+	}
+	return a.inner.free, len(a.inner.shares), len(a.inner.queue)
+}
+
+// Admission is the DB's.
+func (db *DB) Admission() Admission { return Admission{db.admission} }

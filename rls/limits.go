@@ -1,6 +1,7 @@
 package rls
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -32,7 +33,52 @@ type Limits struct {
 }
 
 // limits are those of the tenant of tc.
-func (db *DB) limits(tenant.Context) Limits { return db.config.Limits }
+func (db *DB) limits(tc tenant.Context) Limits {
+	if db.config.LimitsFor == nil {
+		return db.config.Limits
+	}
+	return db.config.LimitsFor(tc.Tenant()).or(db.config.Limits)
+}
+
+// or fills the fields that are zero.
+func (l Limits) or(otherwise Limits) Limits {
+	return Limits{
+		MaxConns: cmp.Or(l.MaxConns, otherwise.MaxConns), Weight: cmp.Or(l.Weight, otherwise.Weight), MaxWait: cmp.Or(l.MaxWait, otherwise.MaxWait),
+		MaxRows: cmp.Or(l.MaxRows, otherwise.MaxRows), MaxBytes: cmp.Or(l.MaxBytes, otherwise.MaxBytes),
+		StatementTimeout:  cmp.Or(l.StatementTimeout, otherwise.StatementTimeout),
+		IdleInTransaction: cmp.Or(l.IdleInTransaction, otherwise.IdleInTransaction),
+	}
+}
+
+// mostConns is how many of total connections the tenant may hold.
+func (l Limits) mostConns(total int) int {
+	if l.MaxConns > 0 {
+		return min(l.MaxConns, total)
+	}
+	return (3*total + 3) / 4
+}
+
+// sessionLimits are those whose timeouts a session starts with. Where tenants have timeouts of their own it starts with
+// none: PostgreSQL starts a statement's clock with the first message of a request, and a clock that runs is not set again.
+func (c Config) sessionLimits() Limits {
+	if c.LimitsFor != nil {
+		return Limits{}
+	}
+	return c.Limits
+}
+
+// timeouts are the settings that a session starts with for the limits; none when there are no such limits, so that the
+// URL's or the role's own hold.
+func (c Config) timeouts() map[string]string {
+	if c.LimitsFor == nil && c.Limits.StatementTimeout <= 0 && c.Limits.IdleInTransaction <= 0 {
+		return nil
+	}
+	settings := map[string]string{}
+	for _, t := range c.sessionLimits().timeouts() {
+		settings[t.setting] = t.value
+	}
+	return settings
+}
 
 // timeout is a setting of the server.
 type timeout struct{ setting, value string }

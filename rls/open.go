@@ -68,7 +68,7 @@ func Open(ctx context.Context, cfg Config, catalog *query.Catalog) (*DB, error) 
 	if err != nil {
 		return nil, fail("Open", nil, err)
 	}
-	return &DB{catalog: catalog, config: cfg, router: onePool{shared}}, nil
+	return &DB{catalog: catalog, config: cfg, router: onePool{shared}, admission: newAdmission(cfg.MaxConns)}, nil
 }
 
 // poolConfig reads the URL, finds what is wrong with it, and pins the session.
@@ -105,6 +105,7 @@ func poolConfig(cfg Config) (*pgxpool.Config, []Reason, error) {
 
 // startSessions has each new connection of the pool readied for what it leads to.
 func startSessions(pool *pgxpool.Config, cfg Config) {
+	maps.Copy(pool.ConnConfig.RuntimeParams, cfg.timeouts())
 	if cfg.Pooler.between() {
 		pool.ConnConfig.RuntimeParams, _ = pooledParams(pool.ConnConfig.RuntimeParams)
 	}
@@ -184,7 +185,11 @@ func isPrivate(conn net.Conn) bool {
 // inspectLive inspects the database on a connection of its own, whose state no later request will see, and tells what
 // connections lead to.
 func inspectLive(ctx context.Context, config *pgx.ConnConfig, cfg Config, catalog *query.Catalog) (Pooler, []Reason, error) {
-	conn, err := connectOrPooled(ctx, config, cfg.Pooler)
+	patient := config.Copy() // a statement of the inspection may take longer than a tenant's
+	for name := range cfg.timeouts() {
+		patient.RuntimeParams[name] = "0"
+	}
+	conn, err := connectOrPooled(ctx, patient, cfg.Pooler)
 	if err != nil {
 		return "", nil, err
 	}

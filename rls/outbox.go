@@ -25,7 +25,7 @@ type outbox struct {
 func (o *outbox) ready(frontend *pgproto3.Frontend, scope *pgconn.StatementDescription) {
 	o.frontend = frontend
 	o.describe.ObjectType = 'P'
-	o.bindScope.Parameters = make([][]byte, 1)
+	o.bindScope.Parameters = make([][]byte, len(scope.ParamOIDs))
 	// One row at most is asked for: the server then stops after it, where it would look for a second one.
 	o.executeScope.MaxRows = 1
 	o.bindScope.PreparedStatement = scope.Name

@@ -77,7 +77,7 @@ func (s *session) startGroup(ctx context.Context, scope string, controls []strin
 	for _, control := range controls {
 		batch.ExecParams(control, nil, nil, nil, nil)
 	}
-	add(&batch, s.scope, [][]byte{[]byte(scope)}, nil, nil)
+	add(&batch, s.scope, s.scopeValues(scope), nil, nil)
 	for _, r := range requests {
 		add(&batch, r.p.description(), r.values, r.formats, r.p.formats)
 	}

@@ -78,7 +78,9 @@ func PoolerSettings(login string, limits Limits) []Step {
 		set(name, pinned[name])
 	}
 	for _, t := range limits.timeouts() {
-		set(t.setting, t.value)
+		if limits.StatementTimeout > 0 || limits.IdleInTransaction > 0 {
+			set(t.setting, t.value)
+		}
 	}
 	return steps
 }
@@ -210,6 +212,9 @@ func inspectPooler(ctx context.Context, conn *pgx.Conn, cfg Config, params map[s
 	}
 	_, lost := pooledParams(params)
 	for _, name := range lost {
+		if cfg.timeouts()[name] != "" {
+			continue // our own; posture.session looks whether the role has it
+		}
 		reasons = append(reasons, Reason{Code: URLSetting, Object: name,
 			Why: "the URL or its environment sets it, and a pooler does not hand it on", Do: "remove it, and set it for the role: alter role … set …"})
 	}

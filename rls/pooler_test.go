@@ -74,14 +74,14 @@ func TestOpenFindsThePooler(t *testing.T) {
 
 	url = c.newBouncer(t, nil) // a pooler keeps connections that began with the old settings
 	timeouts := func(cfg *rls.Config) { cfg.Limits.StatementTimeout = time.Minute }
-	refused = refusal(t, url)
-	require.Contains(t, refused.Error(), "statement_timeout", "the role has a timeout that Config does not have")
+	refused = refusal(t, url, func(cfg *rls.Config) { cfg.Limits.StatementTimeout = time.Second })
+	require.Contains(t, refused.Error(), "statement_timeout", "the role has another timeout than Config")
 	db := c.open(t, func(cfg *rls.Config) { cfg.URL = url }, timeouts)
 	require.NotEqual(t, rls.Direct, db.Pooler())
 	c.healthy(t, db)
 
 	require.True(t, refusal(t, url, timeouts, func(cfg *rls.Config) { cfg.Pooler = rls.Direct }).Has(rls.PoolerFound))
-	require.True(t, refusal(t, url+"&statement_timeout=5000", timeouts).Has(rls.URLSetting), "PgBouncer does not hand it on")
+	require.True(t, refusal(t, url+"&lock_timeout=5000", timeouts).Has(rls.URLSetting), "PgBouncer does not hand it on")
 	_, err := rls.Open(t.Context(), rls.Config{URL: url, Pooler: "odyssey"}, hospital)
 	require.ErrorIs(t, err, rls.ErrOptions)
 

@@ -2,6 +2,7 @@ package rls
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -16,18 +17,28 @@ import (
 // even parsed. Names are qualified, since the search_path is one of the things in doubt.
 const unpinnedSetting = "septum.session_is_not_pinned"
 
-// pooledScopeSQL is scopeSQL with that look.
-func pooledScopeSQL() string {
-	var b strings.Builder
-	b.WriteString("select case when ")
-	for i, name := range slices.Sorted(maps.Keys(pinned)) {
-		if i > 0 {
-			b.WriteString(" and ")
-		}
-		b.WriteString("pg_catalog.current_setting('" + name + "') operator(pg_catalog.=) '" + pinned[name] + "'")
+// scopeText is the statement that puts a transaction into a tenant's scope: scopeSQL, with the tenant's own timeouts as $2
+// and $3 when there are such, and with a look at the session behind a pooler. It gives one value, the tenant.
+func scopeText(cfg Config) string {
+	if cfg.LimitsFor == nil && !cfg.Pooler.between() {
+		return scopeSQL
 	}
-	b.WriteString(" then pg_catalog.set_config('" + Setting + "', $1, true) else pg_catalog.current_setting('" + unpinnedSetting + "') end")
-	return b.String()
+	text := "pg_catalog.set_config('" + Setting + "', $1, true)"
+	if cfg.LimitsFor != nil {
+		conditions := make([]string, 0, 2)
+		for i, t := range (Limits{}).timeouts() {
+			conditions = append(conditions, fmt.Sprintf("pg_catalog.set_config('%s', $%d, true) is not null", t.setting, i+2))
+		}
+		text = "case when " + strings.Join(conditions, " and ") + " then " + text + " end"
+	}
+	if cfg.Pooler.between() {
+		conditions := make([]string, 0, len(pinned))
+		for _, name := range slices.Sorted(maps.Keys(pinned)) {
+			conditions = append(conditions, "pg_catalog.current_setting('"+name+"') operator(pg_catalog.=) '"+pinned[name]+"'")
+		}
+		text = "case when " + strings.Join(conditions, " and ") + " then " + text + " else pg_catalog.current_setting('" + unpinnedSetting + "') end"
+	}
+	return "select " + text
 }
 
 // isUnpinned recognises the scope's refusal.
@@ -39,15 +50,32 @@ func isUnpinned(err error) bool {
 const pgUndefinedObject = "42704"
 
 // prepareScope readies the scope for a new connection. Without prepared statements there is nothing to ask the server.
-func prepareScope(ctx context.Context, pg *pgconn.PgConn, pooler Pooler) (*pgconn.StatementDescription, error) {
-	oids := []uint32{pgtype.TextOID}
-	switch pooler {
-	case Pooled:
-		return &pgconn.StatementDescription{SQL: pooledScopeSQL(), ParamOIDs: oids}, nil
-	case PooledPrepared:
-		return pg.Prepare(ctx, scopeName, pooledScopeSQL(), oids)
+func prepareScope(ctx context.Context, pg *pgconn.PgConn, cfg Config) (*pgconn.StatementDescription, error) {
+	text, oids := scopeText(cfg), []uint32{pgtype.TextOID}
+	if cfg.LimitsFor != nil {
+		oids = append(oids, pgtype.TextOID, pgtype.TextOID)
 	}
-	return pg.Prepare(ctx, scopeName, scopeSQL, oids)
+	if cfg.Pooler == Pooled {
+		return &pgconn.StatementDescription{SQL: text, ParamOIDs: oids}, nil
+	}
+	return pg.Prepare(ctx, scopeName, text, oids)
+}
+
+// limit sets the timeouts of the statements to come, where they can differ from the session's own.
+func (s *session) limit(l Limits) {
+	if len(s.out.bindScope.Parameters) == 1 {
+		return
+	}
+	for i, t := range l.timeouts() {
+		s.out.bindScope.Parameters[i+1] = []byte(t.value)
+	}
+}
+
+// scopeValues are the scope's parameters for a batch.
+func (s *session) scopeValues(scope string) [][]byte {
+	values := slices.Clone(s.out.bindScope.Parameters)
+	values[0] = []byte(scope)
+	return values
 }
 
 // serverName is a shape's name among the connection's prepared statements, empty when it is sent with its text each time.

@@ -13,7 +13,7 @@ const minServer = 150000
 
 // inspect finds what stands against letting the login of conn work on the catalog's relations.
 func inspect(ctx context.Context, conn *pgx.Conn, cfg Config, pooler Pooler, catalog *query.Catalog) ([]Reason, error) {
-	p := posture{ctx: ctx, conn: conn, appRole: cfg.AppRole, source: cfg.TenantFrom, pooler: pooler, limits: cfg.Limits}
+	p := posture{ctx: ctx, conn: conn, appRole: cfg.AppRole, source: cfg.TenantFrom, pooler: pooler, timeouts: cfg.timeouts()}
 	return p.look(catalog)
 }
 
@@ -38,7 +38,7 @@ type posture struct {
 	conn      *pgx.Conn
 	appRole   string
 	pooler    Pooler
-	limits    Limits
+	timeouts  map[string]string
 	superuser bool
 	schema    string       // of the relations that the catalog names without one; empty means public
 	source    TenantSource // where the policies read the tenant
@@ -69,9 +69,7 @@ func (p *posture) session() error {
 		want["search_path"] = searchPath(p.schema)
 	}
 	if p.pooler.between() {
-		for _, t := range p.limits.timeouts() {
-			want[t.setting] = t.value
-		}
+		maps.Copy(want, p.timeouts)
 	}
 	for name, want := range want {
 		var got, raw, unit string

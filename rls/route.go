@@ -23,6 +23,7 @@ type router interface {
 type lease struct {
 	sess *session
 	home interface{ Release() } // takes the connection back, and drops it when it is closed
+	slot slot
 
 	resident *resident // nil without a Directory
 }
@@ -32,6 +33,7 @@ func (l lease) release() {
 		l.sess.destroy() // something is under way: nobody else may meet it (threats X05, X09)
 	}
 	l.home.Release()
+	l.slot.release()
 }
 
 // permit refuses a statement that the tenant's place does not take, such as a write where it may only read.

@@ -55,7 +55,7 @@ func openTiers(cfg Config, catalog *query.Catalog) (*DB, error) {
 		return nil, refuse("Open", nil, ErrOptions, errors.New("with a Directory the DB is the pooler: connections have to lead to the servers themselves"))
 	}
 	cfg.Pooler = Direct
-	return &DB{catalog: catalog, config: cfg, router: newTiers(cfg, catalog)}, nil
+	return &DB{catalog: catalog, config: cfg, router: newTiers(cfg, catalog), admission: newAdmission(cfg.MaxConns)}, nil
 }
 
 // Invalidate has the tenant's next request ask the Directory again; the zero ID means all tenants. Without a Directory

@@ -38,7 +38,7 @@ const closeTimeout = time.Second
 // newSession prepares the scope on a new connection. It is one round trip, in the time of connecting.
 func newSession(ctx context.Context, conn *pgx.Conn, cfg Config) (*session, error) {
 	pg := conn.PgConn()
-	scope, err := prepareScope(ctx, pg, cfg.Pooler)
+	scope, err := prepareScope(ctx, pg, cfg)
 	if err != nil {
 		return nil, err
 	}
