@@ -26,13 +26,17 @@ type AuditOptions struct {
 	Login string
 	// AppRole is the role that the policies were written for with Options.AppRole. Default: Login.
 	AppRole string
+	// TenantFrom is where the policies read the tenant, for the SQL that mends. Both ways are accepted. Default: FromSetting.
+	TenantFrom TenantSource
+	// Schema is where the relations stand that the catalog names without a schema: a bridge tenant's own. Default: public.
+	Schema string
 	// Tenants are one or two real tenants with which statements are tried. Without them they are tried as nobody and as a
 	// tenant that does not exist, which finds nearly everything.
 	Tenants []tenant.ID
 	// CatalogOnly tries no statements and takes on no role: nothing but PostgreSQL's catalogs is read.
 	CatalogOnly bool
-	// ProbeRows also tries what touches rows: moving a row to another tenant, and taking a key that another tenant has. All
-	// is rolled back, but triggers run, and single rows are locked for some milliseconds. For databases of tests.
+	// ProbeRows also tries what touches rows: moving one tenant's rows to another, and taking a key that another tenant has.
+	// All is rolled back, but triggers run and rows are locked meanwhile. For databases of tests.
 	ProbeRows bool
 	// StatementTimeout bounds each statement of the audit. What takes longer is listed as Incomplete. Default: 5 seconds.
 	StatementTimeout time.Duration
@@ -104,13 +108,14 @@ func (r *Report) run(ctx context.Context, conn *pgx.Conn, catalog *query.Catalog
 	positive(&o.LockTimeout, 200*time.Millisecond)
 	r.Login = cmp.Or(o.Login, o.AppRole, conn.Config().User)
 	r.AppRole = cmp.Or(o.AppRole, r.Login)
-	in := audit.Input{Login: r.Login, AppRole: r.AppRole, Setting: Setting, Probe: !o.CatalogOnly, ProbeRows: o.ProbeRows && !o.CatalogOnly,
+	in := audit.Input{Login: r.Login, AppRole: r.AppRole, Setting: Setting, Logins: loginsTable,
+		Probe: !o.CatalogOnly, ProbeRows: o.ProbeRows && !o.CatalogOnly,
 		StatementTimeout: o.StatementTimeout, LockTimeout: o.LockTimeout, Progress: o.Progress}
 	for _, id := range o.Tenants {
 		in.Tenants = append(in.Tenants, id.String())
 	}
 	var err error
-	if in.Relations, err = auditRelations(catalog, r.AppRole); err != nil {
+	if in.Relations, err = auditRelations(catalog, Options{AppRole: r.AppRole, TenantFrom: o.TenantFrom, Schema: o.Schema}); err != nil {
 		return err
 	}
 	r.CatalogSHA256 = catalogHash(catalog)
@@ -120,8 +125,8 @@ func (r *Report) run(ctx context.Context, conn *pgx.Conn, catalog *query.Catalog
 }
 
 // auditRelations tells the engine what the catalog says, and what Policies would write for it.
-func auditRelations(catalog *query.Catalog, appRole string) ([]audit.Relation, error) {
-	steps, err := Policies(catalog, Options{AppRole: appRole})
+func auditRelations(catalog *query.Catalog, options Options) ([]audit.Relation, error) {
+	steps, err := Policies(catalog, options)
 	if err != nil {
 		return nil, err
 	}
@@ -133,9 +138,11 @@ func auditRelations(catalog *query.Catalog, appRole string) ([]audit.Relation, e
 	}
 	var out []audit.Relation
 	for _, r := range catalog.Relations() {
-		out = append(out, audit.Relation{Schema: r.Schema(), Table: r.Table(), Tenant: r.Kind == query.TenantKind, Writable: r.Writable,
-			Column: r.Column, Type: string(r.Type), Wall: wall[r.Name],
-			Accepted: func(column string) []string { return printedPredicates(column, r.Type, FromSetting) }})
+		out = append(out, audit.Relation{Schema: options.schemaOf(r), Table: r.Table(), Tenant: r.Kind == query.TenantKind, Writable: r.Writable,
+			Column: r.Column, Type: string(r.Type), Wall: wall[r.Name], Defaults: printedDefaults(r.Type),
+			Accepted: func(column string) []string {
+				return append(printedPredicates(column, r.Type, FromSetting), printedPredicates(column, r.Type, FromLogin)...)
+			}})
 	}
 	return out, nil
 }
@@ -187,7 +194,8 @@ func catalogHash(catalog *query.Catalog) string {
 // auditError makes the typed error of an audit.
 func auditError(err error) error {
 	var input *audit.InputError
-	if errors.As(err, &input) || errors.Is(err, ErrOptions) {
+	var changed *audit.ChangedError
+	if errors.As(err, &input) || errors.As(err, &changed) || errors.Is(err, ErrOptions) {
 		return &Error{Op: "Audit", Kind: ErrAudit, Err: err}
 	}
 	return fail("Audit", nil, err)
@@ -205,4 +213,18 @@ func libraryVersion() string {
 		}
 	}
 	return ""
+}
+
+// printedDefaults are the ways in which PostgreSQL prints a default that takes the tenant from the session, and gives
+// NULL or an error without one.
+func printedDefaults(t query.Type) []string {
+	setting := "'" + Setting + "'::text"
+	var out []string
+	for _, value := range []string{"NULLIF(current_setting(" + setting + ", true), ''::text)", "current_setting(" + setting + ")"} {
+		if t != query.Text {
+			value = "(" + value + ")::" + string(t)
+		}
+		out = append(out, value)
+	}
+	return out
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,8 @@ type Relation struct {
 	Column, Type  string // of the tenant
 	// Accepted gives the texts, as PostgreSQL prints them, of a right predicate for the column's name as SQL has it.
 	Accepted func(column string) []string
+	// Defaults are the texts, as PostgreSQL prints them, of a default that takes the tenant from the session.
+	Defaults []string
 	// Wall is the SQL that puts the relation behind the right policies.
 	Wall []string
 }
@@ -31,6 +34,7 @@ type Input struct {
 	Relations        []Relation
 	Login, AppRole   string
 	Setting          string   // that holds the tenant
+	Logins           string   // the table of Septum's own that says whose a login is, with its schema
 	Tenants          []string // real ones, to try with; may be empty
 	Probe, ProbeRows bool
 	StatementTimeout time.Duration
@@ -107,12 +111,51 @@ func Run(ctx context.Context, conn *pgx.Conn, in Input) (*Result, error) {
 		}
 		in.progress("checking rules", i+1, len(rules))
 	}
-	result.Relations, result.Gaps = d.states(), d.blindSpots()
-	if !d.anyDeclared() {
+	run := &runner{database: d, ctx: ctx, conn: conn, active: map[oid]bool{}}
+	if d.anyDeclared() {
+		err = run.try()
+	} else {
 		err = &InputError{What: "the database has none of the catalog's relations: is it the right catalog, and the right database?"}
 	}
-	result.Findings = settle(rules, result.Findings)
+	result.Relations, result.Gaps = d.states(run.active), append(d.blindSpots(), run.gaps...)
+	result.Findings = settle(rules, append(result.Findings, run.findings...))
 	return result, err
+}
+
+// try gathers the evidence that takes the application's role.
+func (r *runner) try() error {
+	if !r.input.Probe {
+		r.gap("impersonation and behaviour", "", "only the catalogs were to be read", "allow the audit to try statements")
+		return nil
+	}
+	able, err := r.impersonate()
+	if err != nil {
+		return err
+	}
+	if able && !r.login.super && !r.login.bypass {
+		if err := r.probe(); err != nil {
+			return err
+		}
+		if r.standby {
+			r.gap("behaviour: writes", "", "the server is a standby", "run the audit on the primary")
+		}
+	}
+	if err := r.orphans(); err != nil {
+		return err
+	}
+	if len(r.dropped) > 0 {
+		slices.Sort(r.dropped)
+		return &ChangedError{Objects: slices.Compact(r.dropped)}
+	}
+	return nil
+}
+
+// ChangedError says that the database's schema changed while it was audited.
+type ChangedError struct{ Objects []string }
+
+// Error implements error.
+func (e *ChangedError) Error() string {
+	return "the schema changed while it was audited (" + strings.Join(e.Objects, ", ") + "); run the audit again"
 }
 
 func (in *Input) progress(what string, done, total int) {
@@ -159,8 +202,8 @@ func (d *database) anyDeclared() bool {
 	return false
 }
 
-// states lists how the catalog's relations stand.
-func (d *database) states() []State {
+// states lists, with what was seen as the login, how the catalog's relations stand.
+func (d *database) states(active map[oid]bool) []State {
 	states := make([]State, 0, len(d.input.Relations))
 	for i := range d.input.Relations {
 		declared := &d.input.Relations[i]
@@ -171,6 +214,9 @@ func (d *database) states() []State {
 		if r := d.byName[s.Relation]; r != nil && r.declared != nil {
 			s.Exists, s.Enabled, s.Forced, s.Owner = true, r.enabled, r.forced, d.roleName(r.owner)
 			s.Rights = d.rightsOn(r)
+			if yes, asked := active[r.oid]; asked {
+				s.Active = &yes
+			}
 			if r.tenant != nil {
 				s.ColumnType, s.NotNull = r.tenant.typ, r.tenant.notNull
 			}

@@ -12,35 +12,40 @@ type oid = uint32
 type database struct {
 	input Input
 
-	version        int    // server_version_num
-	versionText    string // server_version
-	name           string
-	oid, owner     oid
-	auditor        string // session_user
-	storedTenant   bool   // the audit's own session began with a tenant
-	databaseRights []grant
-	lowCompat      bool // lo_compat_privileges
-	readsAll       bool // the auditor is a superuser or has BYPASSRLS
-	standby        bool
-	roles          map[oid]*role
-	app            map[oid]*reached  // the login and every role that it can become
-	grantors       map[[2]oid]string // of a membership (role, member); empty for the first superuser
-	login, appRole *role
-	schemas        map[oid]*schema
-	relations      map[oid]*relation
-	sorted         []*relation // by name
-	byName         map[string]*relation
-	policies       []*policy
-	functions      map[oid]*function
-	triggers       []*trigger
-	rules          []*rewrite // of pg_rewrite: views and rules
-	publications   []*publication
-	eventTriggers  []*eventTrigger
-	settings       []*storedSetting
-	defaults       []*defaultRight
-	calls          []call // operators, aggregates, casts, defaults … and the functions that they run
-	largeObjects   largeObjects
-	catalogRights  []grant // on system catalogs that hold data
+	version         int    // server_version_num
+	versionText     string // server_version
+	name            string
+	oid, owner      oid
+	auditor         string // session_user
+	storedTenant    bool   // the audit's own session began with a tenant
+	databaseRights  []grant
+	connects        map[oid]bool // logins with BYPASSRLS that may connect
+	lowCompat       bool         // lo_compat_privileges
+	readsAll        bool         // the auditor is a superuser or has BYPASSRLS
+	standby         bool
+	roles           map[oid]*role
+	app             map[oid]*reached  // the login and every role that it can become
+	grantors        map[[2]oid]string // of a membership (role, member); empty for the first superuser
+	login, appRole  *role
+	schemas         map[oid]*schema
+	relations       map[oid]*relation
+	sorted          []*relation // by name
+	byName          map[string]*relation
+	policies        []*policy
+	functions       map[oid]*function
+	sortedFunctions []*function
+	byFunctionName  map[string][]oid       // by the bare name, in lower case
+	byTable         map[string][]*relation // likewise
+	parsedCalls     map[oid][]oid          // of functions whose body the server keeps parsed
+	triggers        []*trigger
+	rules           []*rewrite // of pg_rewrite: views and rules
+	publications    []*publication
+	eventTriggers   []*eventTrigger
+	settings        []*storedSetting
+	defaults        []*defaultRight
+	calls           []call // operators, aggregates, casts, defaults … and the functions that they run
+	largeObjects    largeObjects
+	catalogRights   []grant // on system catalogs that hold data
 }
 
 // role is a row of pg_roles.
@@ -88,6 +93,7 @@ type relation struct {
 	others            []grant // of logins that escape policies
 	policies          []*policy
 	triggers          []*trigger
+	rules             []*rewrite
 	constraints       []*constraint
 	indexes           []*index
 	parents, children []*relation
@@ -110,7 +116,12 @@ type policy struct {
 	roles                []oid
 	using, check         *string // printed
 	usingTree, checkTree *string // pg_node_tree
-	functions            []oid   // user-defined ones in it
+	sortedFunctions      []*function
+	byFunctionName       map[string][]oid       // by the bare name, in lower case
+	byTable              map[string][]*relation // likewise
+	parsedCalls          map[oid][]oid          // of functions whose body the server keeps parsed
+	functions            []oid                  // user-defined ones in it
+	relations            []oid                  // others that it reads
 }
 
 type constraint struct {
@@ -150,6 +161,7 @@ type function struct {
 	returns            string
 	extension          bool
 	rights             []grant
+	parsed             bool  // its body is of the SQL standard: names were resolved when it was made
 	relations          []oid // that an SQL-standard body names
 }
 

@@ -23,8 +23,9 @@ type loader struct {
 // load reads the picture of the database in one read-only snapshot.
 func load(ctx context.Context, conn *pgx.Conn, in Input) (*database, error) {
 	d := &database{
-		input: in, grantors: map[[2]oid]string{}, roles: map[oid]*role{}, app: map[oid]*reached{}, schemas: map[oid]*schema{},
+		input: in, grantors: map[[2]oid]string{}, connects: map[oid]bool{}, roles: map[oid]*role{}, app: map[oid]*reached{}, schemas: map[oid]*schema{},
 		relations: map[oid]*relation{}, byName: map[string]*relation{}, functions: map[oid]*function{},
+		byFunctionName: map[string][]oid{}, byTable: map[string][]*relation{}, parsedCalls: map[oid][]oid{},
 	}
 	err := in.inTx(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		l := loader{database: d, ctx: ctx, tx: tx}
@@ -57,9 +58,9 @@ func (l *loader) server() error {
 	d := l.database
 	return l.tx.QueryRow(l.ctx, `select current_setting('server_version_num')::int, current_setting('server_version'),
 			d.datname::text, d.oid, d.datdba, session_user::text, current_setting('lo_compat_privileges') = 'on',
-			r.rolsuper or r.rolbypassrls, pg_is_in_recovery()
-		from pg_database d, pg_roles r where d.datname = current_database() and r.rolname = session_user`).
-		Scan(&d.version, &d.versionText, &d.name, &d.oid, &d.owner, &d.auditor, &d.lowCompat, &d.readsAll, &d.standby)
+			r.rolsuper or r.rolbypassrls, pg_is_in_recovery(), coalesce(current_setting($1, true), '') <> ''
+		from pg_database d, pg_roles r where d.datname = current_database() and r.rolname = session_user`, d.input.Setting).
+		Scan(&d.version, &d.versionText, &d.name, &d.oid, &d.owner, &d.auditor, &d.lowCompat, &d.readsAll, &d.standby, &d.storedTenant)
 }
 
 func (l *loader) loadRoles() error {
@@ -143,9 +144,14 @@ func (l *loader) loadSettings() error {
 
 func (l *loader) databaseACL() error {
 	var g grant
-	return l.each(`select a.grantee, a.privilege_type from pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+	err := l.each(`select a.grantee, a.privilege_type from pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
 		where d.datname = current_database() and a.grantee = any($1)`, []any{l.ids}, []any{&g.grantee, &g.privilege},
 		func() { l.databaseRights = append(l.databaseRights, g) })
+	if err != nil {
+		return err
+	}
+	return l.each(`select oid from pg_roles where rolbypassrls and rolcanlogin and has_database_privilege(oid, current_database(), 'CONNECT')`,
+		nil, []any{&g.grantee}, func() { l.connects[g.grantee] = true })
 }
 
 func (l *loader) loadSchemas() error {

@@ -1,6 +1,9 @@
 package audit
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // loadFunctions reads the functions that are not the server's own. The text of those that came with an extension is
 // left out: it is large, and nobody here wrote it.
@@ -8,18 +11,21 @@ func (l *loader) loadFunctions() error {
 	var f function
 	var namespace oid
 	var config []string
-	return l.each(`select p.oid, p.proowner, p.pronamespace, p.proname::text, pg_get_function_identity_arguments(p.oid), p.prokind::text,
+	return l.each(`select p.oid, p.proowner, p.pronamespace, p.proname::text, oidvectortypes(p.proargtypes), p.prokind::text,
 			p.prosecdef, p.proleakproof, p.provolatile::text, coalesce(p.proconfig, '{}'), case when e.objid is null then p.prosrc else '' end,
-			g.lanname::text, p.prorettype::regtype::text, e.objid is not null
+			g.lanname::text, p.prorettype::regtype::text, e.objid is not null, p.prosqlbody is not null
 		from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language g on g.oid = p.prolang
 			left join pg_depend e on e.classid = 'pg_proc'::regclass and e.objid = p.oid and e.deptype = 'e'
 		where not `+systemSchemas+` order by p.oid`, nil,
 		[]any{&f.oid, &f.owner, &namespace, &f.name, &f.arguments, &f.kind, &f.definer, &f.leakproof, &f.volatility, &config, &f.source,
-			&f.language, &f.returns, &f.extension}, func() {
+			&f.language, &f.returns, &f.extension, &f.parsed}, func() {
 			made := f
 			made.schema, made.config = l.schemas[namespace], slices.Clone(config)
 			if made.schema != nil {
 				l.functions[f.oid] = &made
+				l.sortedFunctions = append(l.sortedFunctions, &made)
+				name := strings.ToLower(f.name)
+				l.byFunctionName[name] = append(l.byFunctionName[name], f.oid)
 			}
 		})
 }
@@ -50,11 +56,23 @@ func (l *loader) functionCalls() error {
 		return nil
 	}
 	slices.Sort(ids)
+	var f, names oid
+	err := l.each(`select distinct objid, refobjid from pg_depend where classid = 'pg_proc'::regclass and refclassid = 'pg_class'::regclass
+			and objid = any($1) order by 1, 2`, []any{ids}, []any{&f, &names},
+		func() { l.functions[f].relations = append(l.functions[f].relations, names) })
+	if err != nil {
+		return err
+	}
 	var c call
 	return l.each(`select d.refobjid, d.classid::regclass::text, d.objid, pg_describe_object(d.classid, d.objid, 0) from pg_depend d
 		where d.refclassid = 'pg_proc'::regclass and d.refobjid = any($1) and d.deptype = 'n'
 			and d.classid in ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_cast'::regclass, 'pg_type'::regclass)
-		order by 1, 2, 3`, []any{ids}, []any{&c.function, &c.class, &c.by, &c.what}, func() { l.calls = append(l.calls, c) })
+		order by 1, 2, 3`, []any{ids}, []any{&c.function, &c.class, &c.by, &c.what}, func() {
+		l.calls = append(l.calls, c)
+		if c.class == "pg_proc" {
+			l.parsedCalls[c.by] = append(l.parsedCalls[c.by], c.function)
+		}
+	})
 }
 
 func (l *loader) loadTriggers() error {

@@ -28,6 +28,8 @@ func (l *loader) loadRelations() error {
 			}
 			l.relations[made.oid], l.byName[made.name] = made, made
 			l.sorted = append(l.sorted, made)
+			bare := strings.ToLower(made.table)
+			l.byTable[bare] = append(l.byTable[bare], made)
 		})
 	slices.SortFunc(l.sorted, func(a, b *relation) int { return strings.Compare(a.name, b.name) })
 	for i := range l.input.Relations {
@@ -106,8 +108,8 @@ func (l *loader) loadConstraints() error {
 	var columns, toColumns []int16
 	var parent oid
 	return l.each(`select c.oid, c.conrelid, c.conname::text, c.contype::text, coalesce(c.conkey, '{}'), c.confrelid, coalesce(c.confkey, '{}'),
-			c.convalidated, c.conindid, c.conparentid, case when c.contype = 'f' then pg_get_constraintdef(c.oid) else '' end
-		from pg_constraint c where c.contype in ('p', 'u', 'x', 'f') and c.conrelid >= 16384 order by c.oid`, nil,
+			c.convalidated, c.conindid, c.conparentid, case when c.contype = 'n' then '' else pg_get_constraintdef(c.oid) end
+		from pg_constraint c where (c.contype in ('p', 'u', 'x', 'f') or c.contype = 'n' and not c.convalidated) and c.conrelid >= 16384 order by c.oid`, nil,
 		[]any{&c.oid, &on, &c.name, &c.kind, &columns, &to, &toColumns, &c.validated, &c.index, &parent, &c.definition}, func() {
 			if r := l.relations[on]; r != nil {
 				made := c
@@ -162,17 +164,20 @@ func (l *loader) inheritance() error {
 func (l *loader) loadPolicies() error {
 	var on oid
 	var p policy
-	var roles, functions []oid
+	var roles, functions, relations []oid
 	return l.each(`select polrelid, polname::text, case polcmd when '*' then 'ALL' when 'r' then 'SELECT' when 'a' then 'INSERT'
 				when 'w' then 'UPDATE' when 'd' then 'DELETE' end,
 			polpermissive, polroles, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid), polqual::text, polwithcheck::text,
 			array(select distinct d.refobjid from pg_depend d where d.classid = 'pg_policy'::regclass and d.objid = p.oid
-				and d.refclassid = 'pg_proc'::regclass order by 1)
+				and d.refclassid = 'pg_proc'::regclass order by 1),
+			array(select distinct d.refobjid from pg_depend d where d.classid = 'pg_policy'::regclass and d.objid = p.oid
+				and d.refclassid = 'pg_class'::regclass and d.refobjid <> p.polrelid order by 1)
 		from pg_policy p order by polrelid, polname`, nil,
-		[]any{&on, &p.name, &p.command, &p.permissive, &roles, &p.using, &p.check, &p.usingTree, &p.checkTree, &functions}, func() {
+		[]any{&on, &p.name, &p.command, &p.permissive, &roles, &p.using, &p.check, &p.usingTree, &p.checkTree, &functions, &relations}, func() {
 			if r := l.relations[on]; r != nil {
 				made := p
 				made.relation, made.roles, made.functions = r, slices.Clone(roles), slices.Clone(functions)
+				made.relations = slices.Clone(relations)
 				r.policies = append(r.policies, &made)
 				l.policies = append(l.policies, &made)
 			}
@@ -198,7 +203,7 @@ func (l *loader) loadRewrites() error {
 		if rule == nil {
 			rule = &rewrite{relation: r, name: name, event: event}
 			rules[id] = rule
-			l.rules = append(l.rules, rule)
+			l.rules, r.rules = append(l.rules, rule), append(r.rules, rule)
 		}
 		switch {
 		case l.relations[target] != nil && target != on:

@@ -60,7 +60,8 @@ type Gap struct{ What, Object, Why, Do string }
 
 // Rules lists all rules by id.
 func Rules() []Rule {
-	all := slices.Concat(roleRules(), stateRules())
+	all := slices.Concat(roleRules(), stateRules(), policyRules(), helperRules(), viewRules(), definerRules(),
+		keyRules(), columnRules(), rightRules(), sharedRules(), serverRules(), activeRules(), probeRules())
 	slices.SortFunc(all, func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
 	return all
 }

@@ -96,7 +96,7 @@ func (d *database) concerns(p *policy) bool {
 func undeclared(d *database) []Finding {
 	var out []Finding
 	for _, r := range d.sorted {
-		if r.declared != nil || r.extension || !r.isTable() || len(r.parents) > 0 || !(r.reads() || r.writes()) {
+		if r.declared != nil || r.extension || !r.isTable() || len(r.parents) > 0 || !(r.reads() || r.writes()) || d.isLogins(r) {
 			continue
 		}
 		f := Finding{Object: r.name, Show: r.showRights(), Mend: d.revokeAll(r),
@@ -110,6 +110,16 @@ func undeclared(d *database) []Finding {
 		out = append(out, f)
 	}
 	return out
+}
+
+// isLogins reports whether a relation is the table that says whose a login is, in the shape that Septum gives it: each
+// login reads its own line, and the application writes none.
+func (d *database) isLogins(r *relation) bool {
+	own := r.name == d.input.Logins && r.kind == "r" && r.enabled && !r.writes() && !hasAny(r.rights, "TRIGGER", "REFERENCES")
+	for _, p := range r.policies {
+		own = own && (!p.permissive || p.using != nil && squeeze(*p.using) == "(login = SESSION_USER)")
+	}
+	return own
 }
 
 // tenantLike finds a column that has the name of a tenant column in the catalog.

@@ -1,0 +1,147 @@
+package audit
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// definerRules are about code in the database that runs with other rights than the caller's (R11).
+func definerRules() []Rule {
+	return []Rule{
+		{ID: "SEP050", Name: "security-definer", Title: "The application can run a SECURITY DEFINER function whose owner no policy binds", Severity: high, Evidence: byCatalog,
+			Threats: []string{"R11"}, References: leastPrivilege,
+			Why:  "Whatever the function reads or writes, it does for all tenants.",
+			Mend: "Make it SECURITY INVOKER, or give it to a role that policies bind.",
+			find: definers},
+		{ID: "SEP051", Name: "definer-search-path", Title: "A SECURITY DEFINER function that the application can run has no search_path that ends with pg_temp", Severity: high, Evidence: byCatalog,
+			Threats: []string{"R11"}, References: append(slices.Clone(leastPrivilege), "CWE-426"),
+			Why:  "The caller puts a table or function of its own before the one that is meant, and it is used with the owner's rights.",
+			Mend: "Set its search_path, with pg_temp at the end.",
+			find: func(d *database) []Finding {
+				return d.eachDefiner(func(f *function, way string) (Finding, bool) {
+					return Finding{What: fmt.Sprintf("%s runs with the rights of %s under the caller's search_path%s", f.qualified(), d.who(f.owner), way),
+						Mend: []string{f.pin()}}, !f.pinned() && !f.parsed
+				})
+			}},
+		{ID: "SEP052", Name: "rule", Title: "A rule on a tenant relation reads or writes other relations", Severity: high, Evidence: byCatalog,
+			Threats: []string{"R11"}, References: enforcement,
+			Why:  "What a rule adds to a statement is done with the rights of the relation's owner, not of the one who asks.",
+			Mend: "Drop it; a trigger does the same with the caller's rights.",
+			find: rewriteRules},
+	}
+}
+
+// eachDefiner asks about the SECURITY DEFINER functions that the application can run in any way.
+func (d *database) eachDefiner(ask func(f *function, way string) (Finding, bool)) []Finding {
+	ways := d.waysToFunctions()
+	var out []Finding
+	for _, f := range d.sortedFunctions {
+		way, reached := ways[f.oid]
+		if !f.definer || !reached {
+			continue
+		}
+		if found, yes := ask(f, way); yes {
+			found.Object, found.Show = "function "+f.qualified(), f.show()
+			out = append(out, found)
+		}
+	}
+	return out
+}
+
+// waysToFunctions finds the functions that the application can make run, and says how: by name, by writing to a relation
+// with a trigger, by an aggregate (whose parts run under the aggregate's owner), or out of another definer.
+func (d *database) waysToFunctions() map[oid]string {
+	ways := map[oid]string{}
+	var queue []*function
+	reach := func(id oid, way string) {
+		f := d.functions[id]
+		if _, known := ways[id]; known || f == nil {
+			return
+		}
+		ways[id] = way
+		queue = append(queue, f)
+	}
+	for _, f := range d.sortedFunctions {
+		if f.returns != "trigger" && f.returns != "event_trigger" && d.runs(f) {
+			reach(f.oid, "")
+		}
+	}
+	for _, t := range d.triggers {
+		if t.enabled && (t.relation.writes() || t.relation.isTenant()) {
+			reach(t.function, fmt.Sprintf(" (by the trigger %s on %s)", quote(t.name), t.relation.name))
+		}
+	}
+	for len(queue) > 0 {
+		f := queue[0]
+		queue = queue[1:]
+		if f.kind == "a" {
+			for _, part := range d.parsedCalls[f.oid] {
+				reach(part, " (by the aggregate "+f.qualified()+")")
+			}
+		}
+		if f.definer {
+			for _, called := range d.callees(f) {
+				reach(called, " (out of "+f.qualified()+")")
+			}
+		}
+	}
+	return ways
+}
+
+func definers(d *database) []Finding {
+	tenants := d.tenants()
+	return d.eachDefiner(func(f *function, way string) (Finding, bool) {
+		owner := d.roles[f.owner]
+		if owner == nil || d.isApp(f.owner) && !owner.super {
+			return Finding{}, false
+		}
+		what := ""
+		switch {
+		case owner.super:
+			what = "a superuser"
+		case owner.bypass:
+			what = "a role with BYPASSRLS"
+		default:
+			for _, r := range tenants {
+				if !d.bound(f.owner, r) && d.mayRead(f.owner, r) {
+					what = "a role for which the policies of " + r.name + " don't hold"
+					break
+				}
+			}
+		}
+		if what == "" {
+			return Finding{}, false
+		}
+		return Finding{What: fmt.Sprintf("%s runs with the rights of %s, %s, and the application can run it%s", f.qualified(), d.who(f.owner), what, way),
+			Mend: []string{"alter " + f.kindWord() + " " + f.qualified() + " security invoker"}}, true
+	})
+}
+
+// mayRead reports whether a role beside the application owns a relation. Its granted rights were not read.
+func (d *database) mayRead(role oid, r *relation) bool { return d.becomes(role, r.owner) }
+
+// rewriteRules finds rules beside those that make views.
+func rewriteRules(d *database) []Finding {
+	var out []Finding
+	for _, rule := range d.rules {
+		if rule.event == "1" || !d.holdsTenants(rule.relation) || rule.relation.kind == "v" {
+			continue
+		}
+		var names []string
+		for _, id := range rule.relations {
+			if r := d.relations[id]; r != nil {
+				names = append(names, r.name)
+			}
+		}
+		if len(names) == 0 {
+			continue
+		}
+		slices.Sort(names)
+		out = append(out, Finding{Object: "rule " + quote(rule.name) + " on " + rule.relation.name, Relation: rule.relation.name,
+			What: fmt.Sprintf("the rule %s on %s uses %s with the rights of %s", quote(rule.name), rule.relation.name, strings.Join(slices.Compact(names), ", "), d.who(rule.relation.owner)),
+			Show: fmt.Sprintf("select pg_get_ruledef(oid) from pg_rewrite where ev_class = %s::regclass", text(rule.relation.name)),
+			Mend: []string{"drop rule " + quote(rule.name) + " on " + rule.relation.name}})
+	}
+	return out
+}

@@ -1,0 +1,92 @@
+package audit
+
+import (
+	"slices"
+	"strconv"
+)
+
+// predicate is what can be said about one expression of a policy.
+type predicate struct {
+	right    bool   // it is the text that Septum writes
+	open     bool   // it does not compare the tenant column with anything of the session
+	failOpen bool   // it can be true although there is no tenant
+	cast     bool   // the tenant column is cast
+	perRow   bool   // the setting is read for each row, not once
+	queries  bool   // it reads other relations
+	setting  string // another setting than Septum's that it reads
+}
+
+// current_setting(text) and current_setting(text, boolean) have had these oids since they exist (pg_proc.dat).
+var currentSetting = []string{"2077", "3294"}
+
+// read judges a policy's expression on the relation. A nil text is "no expression", which is open.
+func (d *database) read(r *relation, printed, tree *string) predicate {
+	if printed == nil || r.tenant == nil {
+		return predicate{open: true}
+	}
+	if slices.Contains(r.declared.Accepted(r.tenant.sql), squeeze(*printed)) {
+		return predicate{right: true}
+	}
+	root := parseTree(tree)
+	if root == nil {
+		return predicate{} // nothing is known but that it is not the right one
+	}
+	isTenant := func(n *node) bool {
+		return n.name == "VAR" && n.value(":varno") == "1" && n.value(":varattno") == strconv.Itoa(int(r.tenant.number))
+	}
+	ofSession := func(n *node) bool {
+		return n.name == "FUNCEXPR" && (slices.Contains(currentSetting, n.value(":funcid")) || d.functionOf(n) != nil) || n.name == "SQLVALUEFUNCTION"
+	}
+	var p predicate
+	p.open = !root.has(isTenant) || !root.has(ofSession) && !root.has(queries)
+	root.walk(func(n *node) bool {
+		switch n.name {
+		case "BOOLEXPR":
+			p.failOpen = p.failOpen || n.value(":boolop") != "and"
+		case "NULLTEST", "DISTINCTEXPR", "COALESCEEXPR", "COALESCE", "CASEEXPR", "CASE", "BOOLEANTEST":
+			p.failOpen = true
+		case "COERCEVIAIO":
+			p.cast = p.cast || slices.ContainsFunc(n.fields[":arg"], isTenant)
+		case "FUNCEXPR":
+			if n.value(":funcformat") != "0" && len(n.fields[":args"]) == 1 {
+				p.cast = p.cast || slices.ContainsFunc(n.fields[":args"][0].list, isTenant)
+			}
+			if slices.Contains(currentSetting, n.value(":funcid")) && len(n.fields[":args"]) == 1 && len(n.fields[":args"][0].list) > 0 {
+				if name := n.fields[":args"][0].list[0].constant(); name != d.input.Setting {
+					p.setting = name
+				}
+			}
+		case "SUBLINK":
+			p.queries = p.queries || queries(n)
+		}
+		return true
+	})
+	// What stands in a sub-select without relations is computed once.
+	root.walk(func(n *node) bool {
+		if n.name == "SUBLINK" && !queries(n) {
+			return false
+		}
+		p.perRow = p.perRow || ofSession(n)
+		return true
+	})
+	return p
+}
+
+// queries reports whether a sub-select reads a relation (an entry of kind 0 in its range table).
+func queries(n *node) bool {
+	return n.name == "SUBLINK" && n.has(func(n *node) bool {
+		return (n.name == "RANGETBLENTRY" || n.name == "RTE") && n.value(":rtekind") == "0"
+	})
+}
+
+// functionOf gives the user's function that a node calls; nil when it calls none.
+func (d *database) functionOf(n *node) *function {
+	for _, field := range []string{":funcid", ":opfuncid"} {
+		if id, err := strconv.ParseUint(n.value(field), 10, 32); err == nil && id > 0 {
+			if f := d.functions[oid(id)]; f != nil {
+				return f
+			}
+		}
+	}
+	return nil
+}
