@@ -85,6 +85,7 @@ func (db *DB) Audit(ctx context.Context, o AuditOptions) (*Report, error) {
 	var conn *pgx.Conn
 	if err == nil {
 		o.Login, o.AppRole = cmp.Or(o.Login, pool.ConnConfig.User), cmp.Or(o.AppRole, db.config.AppRole)
+		o.TenantFrom = cmp.Or(o.TenantFrom, db.config.TenantFrom)
 		conn, err = pgx.ConnectConfig(ctx, pool.ConnConfig)
 	}
 	if err != nil {
