@@ -191,9 +191,12 @@ func fail(op string, stmt *query.Statement, err error) error {
 	return e
 }
 
-// outcome is fail for what happened after a statement was sent. A write whose reply never came may have been done.
+// outcome is fail for what happened after a statement was sent. A write whose reply never came may have been done. So
+// may one whose connection the server, or a pooler, ended with words of its own: a backend that is terminated says so also
+// when it had just committed.
 func outcome(op string, stmt *query.Statement, err error, write bool) error {
-	if !write || err == nil || serverError(err) != nil || pgconn.SafeToRetry(err) {
+	refusal := serverError(err)
+	if !write || err == nil || refusal != nil && !isLastWord(refusal) || pgconn.SafeToRetry(err) {
 		return fail(op, stmt, err)
 	}
 	return &Error{Op: op, Statement: label(stmt), Kind: ErrOutcomeUnknown, Err: err}
@@ -213,6 +216,16 @@ func isSentinel(err error) bool {
 // the end of an idle session.
 func isShutdown(code string) bool {
 	return code == "57P01" || code == "57P02" || code == "57P03" || code == "57P05" || strings.HasPrefix(code, "08")
+}
+
+// isLastWord reports that an error is the end of the connection and not a statement's own.
+func isLastWord(pg *pgconn.PgError) bool {
+	for _, severity := range []string{pg.SeverityUnlocalized, pg.Severity} { // poolers may leave the first out
+		if strings.EqualFold(severity, "FATAL") || strings.EqualFold(severity, "PANIC") {
+			return true
+		}
+	}
+	return isShutdown(pg.Code)
 }
 
 // label is how errors call a statement.

@@ -1,6 +1,7 @@
 package rls_test
 
 import (
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"sync"
@@ -18,6 +19,7 @@ type proxy struct {
 	delay    atomic.Int64 // nanoseconds, each way
 	turns    atomic.Int64 // how often the client spoke after the server had
 	silent   atomic.Bool  // swallow what the server says
+	lose     atomic.Int64 // swallow about one piece in so many, of both sides; 0: none
 	mu       sync.Mutex
 	conns    []net.Conn
 	done     sync.WaitGroup
@@ -95,7 +97,8 @@ func (p *proxy) copy(to, from net.Conn, heard func()) {
 		n, err := from.Read(buf)
 		if n > 0 {
 			heard()
-			if !p.silent.Load() {
+			lost := p.lose.Load()
+			if !p.silent.Load() && (lost == 0 || rand.Int64N(lost) > 0) {
 				chunks <- chunk{time.Now().Add(time.Duration(p.delay.Load())), buf[:n]}
 			}
 		}
@@ -113,6 +116,14 @@ func (p *proxy) cut() {
 		c.Close()
 	}
 	p.conns = nil
+}
+
+// calm ends what disturbs.
+func (p *proxy) calm() {
+	p.delay.Store(0)
+	p.silent.Store(false)
+	p.lose.Store(0)
+	p.cut()
 }
 
 // count gives the round trips that something costs.
