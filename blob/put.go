@@ -66,6 +66,9 @@ func (u *upload) run(r io.Reader) (Ref, error) {
 	}()
 	err := u.store.driver.Put(u.tc, u.key, in)
 	if err = judge(in, err); err != nil {
+		if errors.Is(err, ErrStorage) && u.abandon() == "expired" {
+			return Ref{}, tooLong() // a sweep took the bytes away
+		}
 		return Ref{}, err
 	}
 	if err := u.noteRate(in.digest.size); err != nil {
@@ -210,7 +213,11 @@ func (u *upload) finish(in *intake) (Ref, error) {
 	case outcome == "bytes":
 		return Ref{}, refuse("Put", ErrQuota, "the tenant has as many bytes as it may")
 	}
-	return Ref{}, refuse("Put", ErrExpired, "Config.Grace must be longer than the longest upload")
+	return Ref{}, tooLong()
+}
+
+func tooLong() error {
+	return refuse("Put", ErrExpired, "Config.Grace must be longer than the longest upload")
 }
 
 // cleanupTime bounds what is done for an upload that failed; a sweep does the rest.

@@ -31,6 +31,7 @@ type Reader struct {
 	whole  bool    // the content was hashed to its end, and is right
 	err    error   // sticks
 	closed bool
+	pinned bool // to this object: a sweep compares copies, and wants no other one
 }
 
 // window is a part of the content.
@@ -160,6 +161,8 @@ func (r *Reader) fill() error {
 		}
 		r.drop()
 		switch {
+		case errors.Is(err, ErrNotExist) && r.pinned:
+			return refuse("Read", ErrCorrupt, "the storage has lost the object")
 		case errors.Is(err, ErrNotExist):
 			found, locateErr := r.store.locate(r.tc, "Read", r.info.Ref)
 			if locateErr != nil {
