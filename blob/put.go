@@ -131,11 +131,11 @@ func (u *upload) chooseKey(shared bool) error {
 		if err != nil {
 			return keyError("Put", err)
 		}
-		row, err := one[begunRow](s, u.tc, "Put", s.statements.addKey, query.Args{"wrapped": wrapped, "shared": shared})
+		row, err := one[keyRow](s, u.tc, "Put", s.statements.addKey, query.Args{"wrapped": wrapped, "shared": shared})
 		if err != nil {
 			return err
 		}
-		u.begun.DataKey, u.begun.Wrapped = row.DataKey, row.Wrapped
+		u.begun.keyRow = row
 	}
 	secret, err := s.ring.open(u.tc, name, *u.begun.DataKey, u.begun.Wrapped)
 	if err != nil {

@@ -61,10 +61,15 @@ func newStatements(c *query.Catalog) (*statements, error) {
 
 // begunRow is what begin gives.
 type begunRow struct {
-	RefKey               []byte
-	DataKey              *string
-	Wrapped              []byte
+	RefKey []byte
+	keyRow
 	Blobs, Bytes, Lately int64
+}
+
+// keyRow is a wrapped data key.
+type keyRow struct {
+	DataKey *string
+	Wrapped []byte
 }
 
 // infoRow is a row of the relation.
