@@ -11,7 +11,7 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=false
 WITH_POSTGRES := go run ./internal/pgtest/pgrun
 
 # What the tests need beside Go; see scripts/setup.sh.
-NEEDS := postgres redis pgbouncer
+NEEDS := postgres redis pgbouncer s3
 
 # What a caller may set.
 PKG ?= ./...

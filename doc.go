@@ -26,7 +26,8 @@
 //   - rls/rlstest: a real PostgreSQL for tests.
 //   - cache: values in memory, per tenant.
 //   - cache/cachetest: what every tenant cache must hold, for remote ones and users' own.
-//   - blob, blob/fsblob: documents and images on the same context, their rows in the database and their bytes beside it.
+//   - blob, blob/fsblob, blob/s3blob: documents and images on the same context, their rows in the database and their bytes beside it.
+//   - blob/blobtest: what every driver of blobs must do.
 //   - cmd/septum: proves SQL files.
 //   - examples/quickstart, examples/hms: the smallest program, and a hospital's.
 //

@@ -41,6 +41,9 @@ type Config struct {
 	// Plain stores content as it is, for Link and for other readers of the storage. Then changed bytes are found by the
 	// hash alone, at the end of a blob, and a read that begins elsewhere has to read the whole blob first.
 	Plain bool
+	// Links is how long a link that Store.Link makes works, at most MaxLink. It needs Plain, scope PerTenant (with Global
+	// the address of the object would tell that two tenants share it) and a driver that is a Linker. Default: no links.
+	Links time.Duration
 	// Quota is every tenant's quota, unless QuotaOf is set, which says it for each. Default: no bounds.
 	Quota   Quota
 	QuotaOf func(tenant.ID) Quota
@@ -71,6 +74,9 @@ func New(c Config) (*Store, error) {
 	}
 	if c.Plain && c.Keys != nil {
 		return nil, refuse("New", ErrConfig, "Plain content has no use for Keys")
+	}
+	if _, ok := c.Driver.(Linker); c.Links != 0 && (!c.Plain || c.Scope != PerTenant || !ok || c.Links < 0 || c.Links > MaxLink) {
+		return nil, refuse("New", ErrConfig, "Links is at most an hour, and needs Plain, scope PerTenant and a driver that can make links")
 	}
 	if c.Grace < 0 || c.KeyLife < 0 {
 		return nil, refuse("New", ErrConfig, "Grace and KeyLife are not negative")

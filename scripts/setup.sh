@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Finds or installs what the make targets need, and says what it did. Usage: scripts/setup.sh [postgres] [redis] [cc] [lint] …
+# Finds or installs what the make targets need, and says what it did.
+# Usage: scripts/setup.sh [postgres] [redis] [pgbouncer] [s3] [cc] [lint] …
 # Root installs packages where apt-get is, others do where sudo asks for no password; else it says what will do instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 golangci=v2.15.0
+versitygw=v1.8.0
 
 say() { echo "setup: $*"; }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -180,6 +182,15 @@ need_lint() {
 	fi
 	say "building golangci-lint $golangci into .bin (once; some minutes)"
 	GOBIN="$PWD/.bin" GOFLAGS='' go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$golangci"
+}
+
+# s3: the server that s3blob's tests speak to.
+need_s3() {
+	if [ -x .bin/versitygw ] && go version -m .bin/versitygw 2>/dev/null | grep -q "versitygw[[:space:]]*$versitygw\b"; then
+		return
+	fi
+	say "building versitygw $versitygw into .bin (once; a minute or two)"
+	GOBIN="$PWD/.bin" GOFLAGS='' go install "github.com/versity/versitygw/cmd/versitygw@$versitygw"
 }
 
 need_go
