@@ -25,6 +25,7 @@
 //   - rls: DB and Tx, which run statements; the policies; the inspection of the live database.
 //   - rls/rlstest: a real PostgreSQL for tests.
 //   - cache: values in memory, per tenant.
+//   - cache/rediscache: the same on Redis or Valkey, in two tiers, with sealed values.
 //   - cache/cachetest: what every tenant cache must hold, for remote ones and users' own.
 //   - blob, blob/fsblob, blob/s3blob: documents and images on the same context, their rows in the database and their bytes beside it.
 //   - blob/blobtest: what every driver of blobs must do.

@@ -20,15 +20,15 @@ var (
 	// ErrScan: a column can't be read into its destination.
 	ErrScan = errors.New("a column does not fit its destination")
 	// ErrPoolExhausted: no connection came free, or could be made, within Config.AcquireTimeout. Nothing was sent.
-	ErrPoolExhausted error = statusError{503, "no connection came free in time"}
+	ErrPoolExhausted = errors.New("no connection came free in time")
 	// ErrTenantBusy: as many requests of the tenant as its Limits.MaxConns allows were under way for all of Limits.MaxWait.
 	// Nothing was sent. Over HTTP it is 429.
-	ErrTenantBusy error = statusError{429, "too many requests of the tenant are under way"}
+	ErrTenantBusy = errors.New("too many requests of the tenant are under way")
 	// ErrTooSlow: the server ended a statement after Limits.StatementTimeout, or a transaction that did nothing for
 	// Limits.IdleInTransaction. It was rolled back.
-	ErrTooSlow error = statusError{503, "it took longer than the limits allow, and was rolled back"}
+	ErrTooSlow = errors.New("it took longer than the limits allow, and was rolled back")
 	// ErrUnavailable: the server can't be reached, or went away.
-	ErrUnavailable error = statusError{503, "the server is not available"}
+	ErrUnavailable = errors.New("the server is not available")
 	// ErrOutcomeUnknown: the connection was lost after a write was sent and before its reply: it may have been done
 	// or not. Read before writing again.
 	ErrOutcomeUnknown = errors.New("the connection was lost, so that the write may or may not have been done")
@@ -43,9 +43,6 @@ var (
 	// ErrResultTooLarge: a result has more rows or bytes than Limits allow. What was read of it is to be thrown away. Inside a
 	// transaction the transaction is rolled back. Outside, a write whose RETURNING gave too much has been done.
 	ErrResultTooLarge = errors.New("the result is larger than the limits allow: ask for a page of it")
-	// ErrForeignRow: a row of another tenant came back from the database and was not shown. The connection was closed, and
-	// Config.OnIncident told.
-	ErrForeignRow = errors.New("the database gave a row of another tenant")
 	// ErrOption: a transaction option is not one that PostgreSQL knows.
 	ErrOption = errors.New("unknown transaction option")
 	// ErrSession: a pooler lent a session whose settings are not those that proofs and policies rely on, since another of
@@ -56,18 +53,6 @@ var (
 	// errOutOfStep: a reply was not the one that belongs to the request. The connection is closed.
 	errOutOfStep = errors.New("a reply did not belong to its request; the connection was closed")
 )
-
-// statusError is a reason with an HTTP status of its own, so that a border which does not import this package can tell.
-type statusError struct {
-	status int
-	text   string
-}
-
-// Error implements error.
-func (e statusError) Error() string { return e.text }
-
-// HTTPStatus is asked by tenanthttp.StatusOf.
-func (e statusError) HTTPStatus() int { return e.status }
 
 // Error is what every method of this package returns when it fails. Its text names the operation, the statement and
 // what the server objected to, and never argument values or row data: PostgreSQL's message and detail, which can hold
