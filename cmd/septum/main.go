@@ -2,8 +2,12 @@
 //
 //	septum verify --catalog catalog.json queries/*.sql
 //
-// proves SQL files statement by statement. Run "septum help" for all commands. It exits 0 when all is well, 1 when
-// something was found, and 2 when it could not run.
+// proves SQL files statement by statement, and
+//
+//	septum audit --catalog catalog.json --url postgres://auditor@db/clinic --login clinic_app
+//
+// finds the ways in which the isolation of a live database can fail. Run "septum help" for all commands. It exits 0 when
+// all is well, 1 when something was found, and 2 when it could not run.
 package main
 
 import (
@@ -28,6 +32,7 @@ usage: septum <command> [flags] [arguments]
 commands:
   verify    prove the statements of SQL files
   explain   show the proof of each statement, or why there is none
+  audit     find how the isolation of a live database can fail
   version   print the version
   help      print this text
 
@@ -49,6 +54,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return verify(args, stdin, stdout, stderr)
 	case "explain":
 		return explain(args, stdin, stdout, stderr)
+	case "audit":
+		return audit(args, stdout, stderr)
 	case "version", "--version":
 		fmt.Fprintln(stdout, "septum", version())
 		return exitClean
