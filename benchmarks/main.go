@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 
 	"github.com/septum-go/septum/internal/ratio"
@@ -37,7 +38,7 @@ func main() {
 }
 
 func run(ctx context.Context, prefix string) error {
-	all := append(execBenchmarks(), queryBenchmarks()...)
+	all := slices.Concat(execBenchmarks(), poolerBenchmarks(), queryBenchmarks())
 	found := false
 	for _, b := range all {
 		if !strings.HasPrefix(b.name, prefix) {

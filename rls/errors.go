@@ -45,9 +45,6 @@ var (
 	ErrResultTooLarge = errors.New("the result is larger than the limits allow: ask for a page of it")
 	// ErrOption: a transaction option is not one that PostgreSQL knows.
 	ErrOption = errors.New("unknown transaction option")
-	// ErrSession: a pooler lent a session whose settings are not those that proofs and policies rely on, since another of
-	// its clients changed them. Nothing was done. See docs/poolers.md.
-	ErrSession = errors.New("the pooler lent a session with other settings than Septum's")
 	// errWaited: the wait for a slot came to its end.
 	errWaited = errors.New("no slot came free in time")
 	// errOutOfStep: a reply was not the one that belongs to the request. The connection is closed.
@@ -172,8 +169,6 @@ func fail(op string, stmt *query.Statement, err error) error {
 	var pg *pgconn.PgError
 	var connect *pgconn.ConnectError
 	switch {
-	case isUnpinned(err):
-		e.Kind = ErrSession
 	case kind == nil && isTooSlow(err):
 		e.Kind = ErrTooSlow
 	case kind == nil && errors.As(err, &pg):

@@ -115,7 +115,7 @@ func (s *session) expectScope(scope string) error {
 		return err
 	}
 	row, ok := msg.(*pgproto3.DataRow)
-	if !ok || len(row.Values) != 1 || string(row.Values[0]) != scope {
+	if !ok || len(row.Values) == 0 || string(row.Values[0]) != scope {
 		return s.outOfStep()
 	}
 	return s.expect('s')

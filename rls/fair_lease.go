@@ -27,7 +27,7 @@ func (e *Error) HTTPStatus() int {
 	switch e.Kind {
 	case ErrTenantBusy:
 		return http.StatusTooManyRequests
-	case ErrPoolExhausted, ErrTooSlow, ErrUnavailable, ErrSession, ErrClosed:
+	case ErrPoolExhausted, ErrTooSlow, ErrUnavailable, ErrClosed:
 		return http.StatusServiceUnavailable
 	}
 	return 0

@@ -93,7 +93,7 @@ func (s *session) startGroup(ctx context.Context, scope string, controls []strin
 	if !group.NextResult() || !group.ResultReader().NextRow() {
 		return nil, s.closeGroup(group)
 	}
-	if values := group.ResultReader().Values(); len(values) != 1 || string(values[0]) != scope {
+	if values := group.ResultReader().Values(); len(values) == 0 || string(values[0]) != scope {
 		return nil, s.outOfStep()
 	}
 	if _, err := group.ResultReader().Close(); err != nil {

@@ -3,51 +3,44 @@ package rls
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// Behind a pooler each request may meet another session, which other programs had before. So the scope looks at the
-// session before it sets anything, and refuses one in which the settings that the proofs rely on are not in force: the
-// name of a setting that nobody has makes PostgreSQL raise an error, which ends the pipeline before the statement is
-// even parsed. Names are qualified, since the search_path is one of the things in doubt.
-const unpinnedSetting = "septum.session_is_not_pinned"
+// Behind a pooler each request may meet another session, which other programs had before. What proofs and policies rely on
+// there comes from the login's own settings, and PgBouncer keeps apart what it knows of (client_encoding and
+// standard_conforming_strings are among that). The search_path is what another client of the same login can leave changed
+// with effect, so it is set again with each scope; row_security = off only has PostgreSQL refuse.
+const pooledPath = "pg_catalog.set_config('search_path', '%s', true)"
 
 // scopeText is the statement that puts a transaction into a tenant's scope: scopeSQL, with the tenant's own timeouts as $2
-// and $3 when there are such, and with a look at the session behind a pooler. It gives one value, the tenant.
+// and $3 when there are such, and with the search_path behind a pooler. Its first value is the tenant.
 func scopeText(cfg Config) string {
-	if cfg.LimitsFor == nil && !cfg.Pooler.between() {
-		return scopeSQL
-	}
-	text := "pg_catalog.set_config('" + Setting + "', $1, true)"
+	text := scopeSQL
 	if cfg.LimitsFor != nil {
-		conditions := make([]string, 0, 2)
 		for i, t := range (Limits{}).timeouts() {
-			conditions = append(conditions, fmt.Sprintf("pg_catalog.set_config('%s', $%d, true) is not null", t.setting, i+2))
+			text += fmt.Sprintf(", pg_catalog.set_config('%s', $%d, true)", t.setting, i+2)
 		}
-		text = "case when " + strings.Join(conditions, " and ") + " then " + text + " end"
 	}
 	if cfg.Pooler.between() {
-		conditions := make([]string, 0, len(pinned))
-		for _, name := range slices.Sorted(maps.Keys(pinned)) {
-			conditions = append(conditions, "pg_catalog.current_setting('"+name+"') operator(pg_catalog.=) '"+pinned[name]+"'")
-		}
-		text = "case when " + strings.Join(conditions, " and ") + " then " + text + " else pg_catalog.current_setting('" + unpinnedSetting + "') end"
+		text += ", " + fmt.Sprintf(pooledPath, pinned["search_path"])
 	}
-	return "select " + text
+	return text
 }
 
-// isUnpinned recognises the scope's refusal.
-func isUnpinned(err error) bool {
-	pg := serverError(err)
-	return pg != nil && pg.Code == pgUndefinedObject && strings.Contains(pg.Message, unpinnedSetting)
+// pinPath has the names of a statement mean, while it is prepared, what they will mean when it runs.
+func (s *session) pinPath() {
+	if !s.pooler.between() {
+		return
+	}
+	frontend := s.pg.Frontend()
+	frontend.SendParse(&pgproto3.Parse{Query: "select " + fmt.Sprintf(pooledPath, pinned["search_path"])})
+	frontend.SendBind(&pgproto3.Bind{})
+	frontend.SendExecute(&pgproto3.Execute{})
 }
-
-const pgUndefinedObject = "42704"
 
 // prepareScope readies the scope for a new connection. Without prepared statements there is nothing to ask the server.
 func prepareScope(ctx context.Context, pg *pgconn.PgConn, cfg Config) (*pgconn.StatementDescription, error) {
@@ -114,9 +107,7 @@ func add(batch *pgconn.Batch, sd *pgconn.StatementDescription, values [][]byte, 
 // description and try then end in the same error.
 func isMisdescribed(pg *pgconn.PgError) bool {
 	switch pg.Code {
-	case pgUndefinedObject:
-		return !isUnpinned(pg)
-	case "08P01", "42883", "42804", "22P03":
+	case "08P01", "42704", "42883", "42804", "22P03":
 		return true
 	}
 	return false

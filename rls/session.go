@@ -82,6 +82,7 @@ func (s *session) prepare(ctx context.Context, sh shape) (*prepared, error) {
 		s.pg.Frontend().SendClose(&pgproto3.Close{ObjectType: 'S', Name: stale})
 	}
 	s.prepared.stale = s.prepared.stale[:0]
+	s.pinPath()
 	sd, err := s.pg.Prepare(ctx, s.serverName(sh), sh.sql, nil)
 	s.status = s.pg.TxStatus()
 	if err != nil {

@@ -268,7 +268,7 @@ func (s *storm) count(how string, err error) {
 	}
 	kind := "other"
 	for _, known := range []error{rls.ErrOutcomeUnknown, rls.ErrPoolExhausted, rls.ErrTenantBusy, rls.ErrTxAborted, rls.ErrBusy, rls.ErrTxDone,
-		rls.ErrSession, rls.ErrUnavailable, context.DeadlineExceeded, context.Canceled, errStorm} {
+		rls.ErrUnavailable, context.DeadlineExceeded, context.Canceled, errStorm} {
 		if errors.Is(err, known) {
 			kind = known.Error()
 			break
