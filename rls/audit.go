@@ -52,7 +52,7 @@ func AuditRules() []Rule {
 	out := make([]Rule, len(rules))
 	for i, r := range rules {
 		out[i] = Rule{ID: r.ID, Name: r.Name, Title: r.Title, Severity: Severity(r.Severity), Evidence: Evidence(r.Evidence),
-			Threats: r.Threats, References: r.References, Why: r.Why, Mend: r.Mend}
+			Threats: r.Threats, References: append([]string{}, r.References...), Why: r.Why, Mend: r.Mend}
 	}
 	return out
 }

@@ -94,7 +94,7 @@ func (p *printer) finding(report *rls.Report, f rls.Finding) {
 	rule, _ := report.Rule(f.Rule)
 	p.line("\n%s %s %s", p.paint(f.Severity), f.Rule, clean(f.Object))
 	p.line("  %s", clean(f.What))
-	p.line("  why: %s (%s; %s)", rule.Why, strings.Join(rule.Threats, " "), strings.Join(rule.References, "; "))
+	p.line("  why: %s (%s)", rule.Why, strings.Join(append([]string{strings.Join(rule.Threats, " ")}, rule.References...), "; "))
 	if f.Show != "" {
 		p.line("  see: %s", clean(oneLine(f.Show)))
 	}
