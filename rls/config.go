@@ -53,6 +53,8 @@ type Config struct {
 	// LimitsFor gives tenants limits of their own; fields that it leaves zero are those of Limits. It is called on every
 	// request, by many goroutines at once, so it must be quick and ask nobody.
 	LimitsFor func(tenant.ID) Limits
+
+	citus bool // found by Open
 }
 
 // withDefaults fills what was left zero.

@@ -28,6 +28,7 @@ type exchange struct {
 	unhook    func() bool     // ends the watch over ctx
 	interrupt func()          // what the watch does; made once
 	spent     bool            // the watch has struck: no other request may meet what it does
+	after     int             // replies to come of what surrounds the statement; see session.surround
 }
 
 type state uint8
@@ -64,11 +65,19 @@ func (s *session) start(ctx context.Context, scope string, controls []string, p 
 	if s.state != quiet || s.spent || s.pg.IsBusy() || s.pg.IsClosed() {
 		return s.outOfStep()
 	}
+	controls, after, own, err := s.surround(scope, controls)
+	if err != nil {
+		return unsent{err}
+	}
 	s.out.controls(controls)
-	s.out.scope(scope)
+	if own {
+		s.out.scope(scope)
+	}
 	if p != nil {
 		s.out.statement(p, &s.args)
 	}
+	s.out.controls(after)
+	s.after = len("12C") * len(after)
 	s.first, s.values, s.tag, s.err, s.using = false, nil, pgconn.CommandTag{}, nil, p
 	s.state = replying
 	s.watch(ctx)
@@ -80,8 +89,10 @@ func (s *session) start(ctx context.Context, scope string, controls []string, p 
 			return err
 		}
 	}
-	if err := s.expectScope(scope); err != nil {
-		return err
+	if own {
+		if err := s.expectScope(scope); err != nil {
+			return err
+		}
 	}
 	if p == nil {
 		s.state = ending
@@ -220,11 +231,19 @@ func (s *session) finish() (pgconn.CommandTag, error) {
 		case *pgproto3.ReadyForQuery:
 			s.status, s.state, s.values = msg.TxStatus, quiet, nil
 			s.unwatch()
+		case *pgproto3.ParseComplete, *pgproto3.BindComplete, *pgproto3.CommandComplete:
+			if s.after--; s.after < 0 && s.err == nil {
+				_ = s.outOfStep()
+			}
 		default:
 			if s.err == nil {
 				_ = s.outOfStep()
 			}
 		}
+	}
+	if s.after > 0 { // the request failed before its COMMIT
+		s.after = 0
+		s.clear(s.ctx)
 	}
 	return s.tag, s.err
 }

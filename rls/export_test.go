@@ -91,7 +91,7 @@ func IsPrivate(conn net.Conn) bool { return isPrivate(conn) }
 
 // Inspect is what Open does on its own connection, on another one.
 func Inspect(ctx context.Context, conn *pgx.Conn, catalog *query.Catalog) ([]Reason, error) {
-	return inspect(ctx, conn, Config{}, Direct, catalog)
+	return newPosture(ctx, conn, Config{Pooler: Direct}).look(catalog)
 }
 
 // Admission is what lets requests to the connections, alone.

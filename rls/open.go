@@ -55,14 +55,13 @@ func Open(ctx context.Context, cfg Config, catalog *query.Catalog) (*DB, error) 
 	if cannotConnect(reasons) {
 		return nil, &OpenError{Reasons: reasons}
 	}
-	pooler, found, err := inspectLive(ctx, pool.ConnConfig, cfg, catalog)
+	found, err := inspectLive(ctx, pool.ConnConfig, &cfg, catalog)
 	if err != nil {
 		return nil, fail("Open", nil, err)
 	}
 	if reasons = append(reasons, found...); len(reasons) > 0 {
 		return nil, &OpenError{Reasons: sortReasons(reasons)}
 	}
-	cfg.Pooler = pooler
 	startSessions(pool, cfg)
 	shared, err := pgxpool.NewWithConfig(ctx, pool)
 	if err != nil {
@@ -182,16 +181,16 @@ func isPrivate(conn net.Conn) bool {
 	return false
 }
 
-// inspectLive inspects the database on a connection of its own, whose state no later request will see, and tells what
-// connections lead to.
-func inspectLive(ctx context.Context, config *pgx.ConnConfig, cfg Config, catalog *query.Catalog) (Pooler, []Reason, error) {
+// inspectLive inspects the database on a connection of its own, whose state no later request will see, and writes into cfg
+// what connections lead to.
+func inspectLive(ctx context.Context, config *pgx.ConnConfig, cfg *Config, catalog *query.Catalog) ([]Reason, error) {
 	patient := config.Copy() // a statement of the inspection may take longer than a tenant's
 	for name := range cfg.timeouts() {
 		patient.RuntimeParams[name] = "0"
 	}
 	conn, err := connectOrPooled(ctx, patient, cfg.Pooler)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
@@ -199,17 +198,22 @@ func inspectLive(ctx context.Context, config *pgx.ConnConfig, cfg Config, catalo
 		_ = conn.Close(ctx)
 	}()
 	if !isPrivate(conn.PgConn().Conn()) {
-		return "", []Reason{unencrypted(config.Host)}, nil
+		return []Reason{unencrypted(config.Host)}, nil
 	}
-	pooler, reasons, err := inspectPooler(ctx, conn, cfg, config.RuntimeParams)
+	pooler, reasons, err := inspectPooler(ctx, conn, *cfg, config.RuntimeParams)
 	if err != nil || len(reasons) > 0 {
-		return "", reasons, err
+		return reasons, err
 	}
-	if err := loadTypes(ctx, conn, cfg); err != nil {
-		return "", nil, err
+	cfg.Pooler = pooler
+	if err := loadTypes(ctx, conn, *cfg); err != nil {
+		return nil, err
 	}
-	reasons, err = inspect(ctx, conn, cfg, pooler, catalog)
-	return pooler, reasons, err
+	p := newPosture(ctx, conn, *cfg)
+	if p.citus, err = distributions(ctx, conn); err != nil {
+		return nil, err
+	}
+	cfg.citus = spreads(p.citus)
+	return p.look(catalog)
 }
 
 // admitConn readies a new connection for the pool. A failover or a change of DNS can lead it to another server than the one

@@ -73,13 +73,22 @@ func (s *session) startGroup(ctx context.Context, scope string, controls []strin
 	if err := ctx.Err(); err != nil {
 		return nil, unsent{err}
 	}
+	controls, after, own, err := s.surround(scope, controls)
+	if err != nil {
+		return nil, unsent{err}
+	}
 	var batch pgconn.Batch
 	for _, control := range controls {
 		batch.ExecParams(control, nil, nil, nil, nil)
 	}
-	add(&batch, s.scope, s.scopeValues(scope), nil, nil)
+	if own {
+		add(&batch, s.scope, s.scopeValues(scope), nil, nil)
+	}
 	for _, r := range requests {
 		add(&batch, r.p.description(), r.values, r.formats, r.p.formats)
+	}
+	for _, control := range after {
+		batch.ExecParams(control, nil, nil, nil, nil)
 	}
 	group := s.pg.ExecBatch(ctx, &batch)
 	for range controls {
@@ -89,6 +98,9 @@ func (s *session) startGroup(ctx context.Context, scope string, controls []strin
 		if _, err := group.ResultReader().Close(); err != nil {
 			return nil, s.closeGroup(group)
 		}
+	}
+	if !own {
+		return group, nil
 	}
 	if !group.NextResult() || !group.ResultReader().NextRow() {
 		return nil, s.closeGroup(group)

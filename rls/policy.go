@@ -29,6 +29,9 @@ type Options struct {
 	TenantFrom TenantSource
 	// Schema is where the relations stand that the catalog names without a schema: a bridge tenant's own. Default: public.
 	Schema string
+	// Citus has the policies of tenant relations take the form that Citus can distribute: the setting without a sub-select,
+	// which PostgreSQL reads more often. Apply finds out by itself whether a relation is distributed. Not with FromLogin.
+	Citus bool
 	// LockTimeout bounds how long Apply waits for each table: ALTER TABLE stops all else on it. Default: 5 seconds.
 	LockTimeout time.Duration
 }
@@ -56,12 +59,15 @@ func Policies(catalog *query.Catalog, o Options) ([]Step, error) {
 	if o.TenantFrom != FromSetting && o.TenantFrom != FromLogin {
 		return nil, fmt.Errorf("rls: Policies: %w: TenantFrom is FromSetting or FromLogin", ErrOptions)
 	}
+	if o.Citus && o.TenantFrom == FromLogin {
+		return nil, fmt.Errorf("rls: Policies: %w: on Citus the policies read the setting", ErrOptions)
+	}
 	return policySteps(catalog.Relations(), o, o.schemaOf), nil
 }
 
 // policySteps writes the policies of relations, each in the schema that schemaOf says.
 func policySteps(relations []query.Relation, o Options, schemaOf func(query.Relation) string) []Step {
-	w := policyWriter{role: quoteName(o.AppRole), source: o.TenantFrom, schemaOf: schemaOf}
+	w := policyWriter{role: quoteName(o.AppRole), source: o.TenantFrom, citus: o.Citus, schemaOf: schemaOf}
 	if w.source == FromLogin {
 		w.logins()
 	}
@@ -110,6 +116,11 @@ func WriteSQL(out io.Writer, catalog *query.Catalog, o Options) error {
 // run at every start: what is there already is replaced by the same. When a table can't be locked in time nothing has
 // changed.
 func Apply(ctx context.Context, owner *pgx.Conn, catalog *query.Catalog, o Options) error {
+	if all, err := distributions(ctx, owner); err != nil {
+		return fmt.Errorf("rls: Apply: %w", err)
+	} else if spreads(all) {
+		o.Citus = true
+	}
 	steps, err := Policies(catalog, o)
 	if err != nil {
 		return err
@@ -137,6 +148,7 @@ func Apply(ctx context.Context, owner *pgx.Conn, catalog *query.Catalog, o Optio
 type policyWriter struct {
 	role     string
 	source   TenantSource
+	citus    bool
 	schemaOf func(query.Relation) string
 	steps    []Step
 }
@@ -157,6 +169,9 @@ func (w *policyWriter) relation(r query.Relation) {
 		return
 	}
 	predicate := predicateOf(r, w.source)
+	if w.citus {
+		predicate = plainPredicate(r)
+	}
 	w.add(r.Name, "enable row-level security", "alter table %s enable row level security", table)
 	w.add(r.Name, "force it on the owner", "alter table %s force row level security", table)
 	w.add(r.Name, "replace the floor", "drop policy if exists %s on %s", FloorPolicy, table)

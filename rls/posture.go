@@ -11,10 +11,9 @@ import (
 // minServer is PostgreSQL 15, as server_version_num has it.
 const minServer = 150000
 
-// inspect finds what stands against letting the login of conn work on the catalog's relations.
-func inspect(ctx context.Context, conn *pgx.Conn, cfg Config, pooler Pooler, catalog *query.Catalog) ([]Reason, error) {
-	p := posture{ctx: ctx, conn: conn, appRole: cfg.AppRole, source: cfg.TenantFrom, pooler: pooler, timeouts: cfg.timeouts()}
-	return p.look(catalog)
+// newPosture is an inspection of the login of conn.
+func newPosture(ctx context.Context, conn *pgx.Conn, cfg Config) *posture {
+	return &posture{ctx: ctx, conn: conn, appRole: cfg.AppRole, source: cfg.TenantFrom, pooler: cfg.Pooler, timeouts: cfg.timeouts()}
 }
 
 // look takes every look at the database.
@@ -43,6 +42,8 @@ type posture struct {
 	schema    string       // of the relations that the catalog names without one; empty means public
 	source    TenantSource // where the policies read the tenant
 	place     place        // with a Directory
+	citus     map[uint32]distribution
+	group     int64 // of colocated tables: the first tenant relation's
 	reasons   []Reason
 }
 

@@ -35,6 +35,7 @@ func (p *posture) relation(r query.Relation) error {
 		p.add(RoleOwner, r.Name, "the login owns it or its schema, or can become the owner",
 			"give it to a role of its own and run the application as another")
 	}
+	p.distributed(r, oid)
 	if err := p.privileges(r, oid); err != nil || r.Kind == query.GlobalKind {
 		return err
 	}
@@ -129,6 +130,9 @@ func (p *posture) policies(r query.Relation, oid uint32) error {
 		return err
 	}
 	right := printedPredicates(column, r.Type, p.source)
+	if _, distributed := p.citus[oid]; distributed {
+		right = []string{printedPlain(column, r.Type)}
+	}
 	isRight := func(text *string) bool {
 		return text != nil && slices.Contains(right, strings.Join(strings.Fields(*text), " "))
 	}

@@ -29,6 +29,11 @@ type lease struct {
 }
 
 func (l lease) release() {
+	if l.sess.citus {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		l.sess.clear(ctx)
+		cancel()
+	}
 	if !l.sess.idle() && !l.sess.pg.IsClosed() {
 		l.sess.destroy() // something is under way: nobody else may meet it (threats X05, X09)
 	}

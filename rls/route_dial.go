@@ -151,7 +151,8 @@ func (t *tiers) inspect(ctx context.Context, conn *pgx.Conn, at place, id tenant
 	if t.now().Before(c.until) {
 		return c.wrong
 	}
-	p := posture{ctx: ctx, conn: conn, appRole: t.config.AppRole, source: t.config.TenantFrom, pooler: Direct, timeouts: t.config.timeouts(), place: at}
+	p := newPosture(ctx, conn, t.config)
+	p.place = at
 	if at.schema != "public" {
 		p.schema = at.schema
 	}

@@ -19,6 +19,7 @@ type session struct {
 	pg       *pgconn.PgConn
 	types    *pgtype.Map
 	pooler   Pooler // what stands between
+	citus    bool   // the scope takes Citus's form
 	prepared statements
 	plain    map[string]bool // by id, those sent with their text; see serverName
 	scope    *pgconn.StatementDescription
@@ -42,7 +43,7 @@ func newSession(ctx context.Context, conn *pgx.Conn, cfg Config) (*session, erro
 	if err != nil {
 		return nil, err
 	}
-	s := &session{pg: pg, types: conn.TypeMap(), pooler: cfg.Pooler, scope: scope, status: 'I', prepared: newStatements(cfg.StatementCache)}
+	s := &session{pg: pg, types: conn.TypeMap(), pooler: cfg.Pooler, citus: cfg.citus, scope: scope, status: 'I', prepared: newStatements(cfg.StatementCache)}
 	s.out.ready(pg.Frontend(), scope)
 	s.exchange.ready(pg)
 	pg.CustomData()[sessionKey] = s
