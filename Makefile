@@ -7,6 +7,9 @@ MAKEFLAGS += --no-print-directory
 # Nothing built here is shipped, and stamping asks git, which refuses checkouts of another user.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
+# What scripts/setup.sh unpacked or built here, where it may not install.
+export PATH := $(CURDIR)/.bin:$(PATH)
+
 # One PostgreSQL for all packages of a run; see internal/pgtest.
 WITH_POSTGRES := go run ./internal/pgtest/pgrun
 

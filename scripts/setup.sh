@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Finds or installs what the make targets need, and says what it did.
 # Usage: scripts/setup.sh [postgres] [redis] [pgbouncer] [s3] [cc] [lint] …
-# Root installs packages where apt-get is, others do where sudo asks for no password; else it says what will do instead.
+# Root installs packages where apt-get is, others do where sudo asks for no password; else they are unpacked into .bin, or it
+# says what will do instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,23 +12,53 @@ versitygw=v1.8.0
 say() { echo "setup: $*"; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# apt_install <package> …: as root, or where sudo asks for no password. No package starts its service: nobody asked for one.
 apt_install() {
-	local sudo=
+	local sudo= log status=0 policy=/usr/sbin/policy-rc.d
 	have apt-get || return 1
 	if [ "$(id -u)" != 0 ]; then
 		have sudo && sudo -n true 2>/dev/null || return 1
 		sudo="sudo -n"
 	fi
 	say "installing $* with apt-get"
-	local log
 	log=$(mktemp)
-	if ! { $sudo apt-get update -q && $sudo env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 \
-		apt-get install -q -y --no-install-recommends "$@"; } >"$log" 2>&1; then
-		tail -5 "$log" >&2
-		rm -f "$log"
-		return 1
+	if [ -e "$policy" ]; then
+		policy=
+	else
+		printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+		$sudo chmod 755 "$policy"
 	fi
+	{ $sudo apt-get update -q && $sudo env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 \
+		apt-get install -q -y --no-install-recommends "$@"; } >"$log" 2>&1 || { tail -5 "$log" >&2; status=1; }
 	rm -f "$log"
+	[ -z "$policy" ] || $sudo rm -f "$policy"
+	return $status
+}
+
+# unpack <package> <binary> …: programs in .bin without the right to install: the package and what it lacks here, unpacked
+# below .bin, with lists and downloads of apt's in there too.
+unpack() {
+	local package=$1 dir=$PWD/.bin/$1.d binary path
+	shift
+	have apt-get && have dpkg-deb || return 1
+	say "unpacking $package into .bin, since there is no right to install it"
+	rm -rf "$dir"
+	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
+	local apt=(apt-get -q -o "Dir::State::lists=$dir/lists" -o "Dir::Cache=$dir/cache" -o Debug::NoLocking=1)
+	(
+		"${apt[@]}" update
+		cd "$dir"
+		"${apt[@]}" -s install --no-install-recommends "$package" | awk '/^Inst /{print $2}' | xargs "${apt[@]}" download
+		for deb in *.deb; do dpkg-deb -x "$deb" .; done
+		rm -rf ./*.deb lists cache
+	) >"$dir/log" 2>&1 || { tail -3 "$dir/log" >&2; return 1; }
+	for binary in "$@"; do
+		path=$(find "$dir/usr" -path "*bin/$binary" | head -1)
+		[ -n "$path" ] || return 1
+		printf '#!/bin/sh\nexport LD_LIBRARY_PATH=$(echo "%s"/usr/lib/*-linux-*)\nexec "%s" "$@"\n' "$dir" "$path" >".bin/$binary"
+		chmod 755 ".bin/$binary"
+		".bin/$binary" --version >/dev/null 2>&1 || return 1
+	done
 }
 
 # go: nothing here works without it, and it is not ours to install.
@@ -38,7 +69,7 @@ need_go() {
 # postgres: the ways of internal/pgtest, in its order.
 server_binaries() {
 	local dir
-	for dir in ${PATH//:/ } /usr/lib/postgresql/*/bin /usr/libexec/postgresql* /usr/pgsql-*/bin /usr/local/pgsql/bin \
+	for dir in "$PWD/.bin" ${PATH//:/ } /usr/lib/postgresql/*/bin /usr/libexec/postgresql* /usr/pgsql-*/bin /usr/local/pgsql/bin \
 		/opt/homebrew/opt/*/bin /usr/local/opt/*/bin; do
 		if [ -x "$dir/initdb" ] && [ -x "$dir/postgres" ]; then
 			echo "$dir"
@@ -65,15 +96,14 @@ need_postgres() {
 		mkdir -p /etc/postgresql-common
 		echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
 	fi
-	if apt_install postgresql; then
-		say "installed PostgreSQL in $(server_binaries || echo "an unknown place")"
+	if apt_install postgresql || unpack postgresql initdb postgres; then
+		say "PostgreSQL is in $(server_binaries || echo "an unknown place")"
 	else
 		say "no PostgreSQL, no Docker engine and no right to install one: the tests will download a server (once)"
 	fi
 }
 
-# pgbouncer: a pooler, for the tests of what is promised behind one. Debian's packages are unpacked into .bin where there is
-# no right to install them.
+# pgbouncer: a pooler, for the tests of what is promised behind one.
 find_pgbouncer() {
 	local path
 	for path in "${SEPTUM_PGBOUNCER_BIN:-}" "$PWD/.bin/pgbouncer" "$(command -v pgbouncer || true)" /usr/sbin/pgbouncer /usr/local/sbin/pgbouncer /opt/homebrew/bin/pgbouncer; do
@@ -90,37 +120,19 @@ need_pgbouncer() {
 		[ -n "${QUIET:-}" ] || say "PgBouncer is $path"
 		return
 	fi
-	# The package would start a service; nobody asked for one.
-	if [ "$(id -u)" = 0 ] && [ ! -e /usr/sbin/policy-rc.d ]; then
-		printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-		chmod 755 /usr/sbin/policy-rc.d
-		apt_install pgbouncer || true
-		rm -f /usr/sbin/policy-rc.d
-	else
-		apt_install pgbouncer || true
-	fi
-	find_pgbouncer >/dev/null || unpack_pgbouncer || {
-		say "PgBouncer is missing, and can't be installed from here: install your system's package, or set SEPTUM_PGBOUNCER_BIN; the tests behind a pooler fail without it" >&2
+	apt_install pgbouncer || unpack pgbouncer pgbouncer || true
+	if path=$(find_pgbouncer); then
+		say "PgBouncer is $path"
 		return
-	}
-	say "installed PgBouncer: $(find_pgbouncer)"
-}
-unpack_pgbouncer() {
-	local dir=$PWD/.bin/pgbouncer.d
-	have apt-get && have dpkg-deb || return 1
-	rm -rf "$dir"
-	mkdir -p "$dir"
-	(cd "$dir" && apt-get download -q pgbouncer libevent-2.1-7 libc-ares2 && for deb in *.deb; do dpkg-deb -x "$deb" .; done) >/dev/null 2>&1 || return 1
-	printf '#!/bin/sh\nLD_LIBRARY_PATH=$(echo "%s"/usr/lib/*-linux-*) exec "%s/usr/sbin/pgbouncer" "$@"\n' "$dir" "$dir" >.bin/pgbouncer
-	chmod 755 .bin/pgbouncer
-	.bin/pgbouncer --version >/dev/null 2>&1
+	fi
+	say "PgBouncer is missing, and can't be installed from here: install your system's package, or set SEPTUM_PGBOUNCER_BIN; the tests behind a pooler fail without it" >&2
 }
 
 # redis: what internal/redistest looks for. There is nothing to download where it can't be installed.
 redis_binary() {
 	local name dir
 	for name in redis-server valkey-server; do
-		for dir in ${PATH//:/ } /usr/bin /usr/local/bin /usr/sbin /usr/local/sbin /opt/homebrew/bin /home/linuxbrew/.linuxbrew/bin; do
+		for dir in "$PWD/.bin" ${PATH//:/ } /usr/bin /usr/local/bin /usr/sbin /usr/local/sbin /opt/homebrew/bin /home/linuxbrew/.linuxbrew/bin; do
 			if [ -x "$dir/$name" ]; then
 				echo "$dir/$name"
 				return
@@ -136,21 +148,9 @@ need_redis() {
 		[ -n "${QUIET:-}" ] || say "Redis is $path"
 		return
 	fi
-	# The package would start a server, now and at each boot; nobody asked for one.
-	local policy=/usr/sbin/policy-rc.d
-	if [ "$(id -u)" = 0 ] && have apt-get && [ ! -e "$policy" ]; then
-		printf '#!/bin/sh\nexit 101\n' >"$policy"
-		chmod +x "$policy"
-	else
-		policy=
-	fi
-	apt_install redis-server || true
-	if [ -n "$policy" ]; then
-		rm -f "$policy"
-		have systemctl && systemctl disable --quiet redis-server >/dev/null 2>&1 || true
-	fi
+	apt_install redis-server || unpack redis-server redis-server || true
 	if path=$(redis_binary); then
-		say "installed $path"
+		say "Redis is $path"
 		return
 	fi
 	if [ -n "${SEPTUM_REDIS_URL:-}" ]; then
