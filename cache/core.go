@@ -3,6 +3,7 @@ package cache
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"math/rand/v2"
 	"runtime/debug"
@@ -37,7 +38,7 @@ func newCore[K comparable, V any](opts Options[K, V]) (*core[K, V], error) {
 		timed: opts.TTL > 0 || opts.NegativeTTL > 0 || opts.Lifetime != nil,
 	}
 	c.budget.capacity = opts.Capacity
-	c.directory.hash = newHasher[string]()
+	c.directory.seed = maphash.MakeSeed()
 	return c, nil
 }
 

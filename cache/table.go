@@ -35,8 +35,8 @@ type bucket[K comparable, V any] struct {
 func newTable[K comparable, V any](buckets int) *table[K, V] {
 	t := &table[K, V]{buckets: make([]bucket[K, V], buckets)}
 	stripes := 1
-	if buckets > 1 { // a handful of entries is not worth a line for each processor
-		stripes = min(1<<bits.Len(uint(runtime.GOMAXPROCS(0)-1)), 16)
+	if buckets >= 16 { // a handful of entries is not worth lines for each processor
+		stripes = min(4<<bits.Len(uint(runtime.GOMAXPROCS(0)-1)), 64)
 	}
 	t.hits = make([]stripe, stripes)
 	return t
@@ -152,8 +152,8 @@ const stripeClosed = 1 << 63
 // countHit reports whether the hit was counted; it was not when the table has been left.
 func (t *table[K, V]) countHit() bool {
 	var here byte // its address tells goroutines apart, and is never followed
-	at := uintptr(unsafe.Pointer(&here))
-	return t.hits[(at>>11^at>>16)&uintptr(len(t.hits)-1)].n.Add(1) < stripeClosed
+	at := uint64(uintptr(unsafe.Pointer(&here))>>11) * 0x9e3779b97f4a7c15
+	return t.hits[at>>58&uint64(len(t.hits)-1)].n.Add(1) < stripeClosed
 }
 
 // closeHits gives what was counted, and refuses more.

@@ -44,6 +44,7 @@ func Layers() []Layer {
 		{"internal/audit", []string{pgx}, "the auditor knows catalogs of a server; what a right policy looks like comes from rls"},
 		{"internal/redistest", nil, "a server for anybody's tests; it speaks the protocol itself"},
 		{"internal/ratio", nil, "a stopwatch needs no libraries"},
+		{"internal/traffic", nil, "requests are numbers"},
 		{"internal/deptest", nil, "rules need no libraries"},
 
 		{"cmd/septum", []string{"./...", pgx}, "a command may use the whole library, and no more libraries than it; rls.Audit takes a connection of its driver"},
