@@ -66,9 +66,27 @@ func (b *budget[K, V]) take(ch *chamber[K, V], weight int64) (payer *chamber[K, 
 		// Nobody is asked to go below what the chamber itself would hold then.
 		return ch, need, own.used > 0
 	case theirs > 0:
-		return top, need, true
+		return top, b.instalment(need, (theirs-max(mine, b.second()))*top.claim.quota.Weight), true
 	}
 	return nil, 0, false
+}
+
+// instalment is how much of a need the greatest pays before it is looked again who that is: what it has beyond the next one, and
+// some more, so that it does not take for ever.
+func (b *budget[K, V]) instalment(need int64, beyond float64) int64 {
+	least := need/16 + 1
+	if beyond >= float64(need) {
+		return need
+	}
+	return min(need, max(least, int64(beyond)))
+}
+
+// second is the excess of the second greatest.
+func (b *budget[K, V]) second() (excess float64) {
+	for _, ch := range b.heap[min(1, len(b.heap)):min(3, len(b.heap))] {
+		excess = max(excess, ch.claim.excess(0))
+	}
+	return excess
 }
 
 // top is the chamber with the greatest excess. One that was idle and was used since is idle no more.

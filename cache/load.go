@@ -59,17 +59,22 @@ func (ch *chamber[K, V]) fresh(key K) (*table[K, V], *entry[K, V]) {
 	return t, e
 }
 
-// refresh loads a key anew in the background, when XFetch says that it is time: the nearer the expiry, the longer the load takes
-// and the greater β, the likelier. So it is one caller of many that begins it.
+// due tells whether it is time to load a key anew, by XFetch: the nearer the expiry, the longer the load takes and the greater
+// β, the likelier. So it is one caller of many that begins it.
+func (c *core[K, V]) due(e *entry[K, V]) bool {
+	beta := c.opts.EarlyRefresh
+	if beta == 0 || e.expires == 0 {
+		return false
+	}
+	left, cost := float64(e.expires-c.now()), float64(e.cost())
+	if left > cost*beta*40 { // -ln of what rand gives is less than that
+		return false
+	}
+	return cost*beta*-math.Log(1-rand.Float64()) >= left //nolint:gosec // a spread, no secret
+}
+
+// refresh loads a key anew in the background, unless somebody does.
 func (ch *chamber[K, V]) refresh(ctx context.Context, key K, e *entry[K, V], load loader[K, V]) {
-	beta := ch.core.opts.EarlyRefresh
-	left := e.expires - ch.core.now()
-	if beta == 0 || e.expires == 0 || float64(left) > float64(e.cost())*beta*40 { // -ln of a float64 is less than 40
-		return
-	}
-	if float64(e.cost())*beta*-math.Log(1-rand.Float64()) < float64(left) { //nolint:gosec // a spread, no secret
-		return
-	}
 	ch.mu.Lock()
 	if ch.dead.Load() || ch.flights[key] != nil || ch.find(key) != e {
 		ch.mu.Unlock()

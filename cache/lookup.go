@@ -50,7 +50,7 @@ type LookupOptions[V any] struct {
 	OnIncident func(Incident)
 }
 
-// IncidentMismatch: an entry was found under a secret that it does not belong to. It was not served.
+// IncidentMismatch is reported when an entry was found under a secret that it does not belong to. It was not served.
 const IncidentMismatch IncidentKind = "mismatch"
 
 // found is a value and the proof of the secret that it was loaded for.

@@ -170,7 +170,7 @@ func (p Partition[K, V]) GetOrLoad(key K, load func(tc tenant.Context) (V, error
 	}
 	if t := ch.table.Load(); t != nil {
 		if e := ch.core.look(t, key); e != nil {
-			if ch.core.opts.EarlyRefresh > 0 && e.expires != 0 {
+			if ch.core.due(e) {
 				ch.refresh(p.tc, key, e, one[K](load))
 			}
 			return ch.serve(t, e)
