@@ -35,6 +35,7 @@ type resident struct{ record atomic.Pointer[record] }
 // record is one answer of the Directory.
 type record struct {
 	entry Entry
+	asked time.Time
 	fresh time.Time // until when it is used without asking
 	stale time.Time // until when it is used if there is no answer
 }
@@ -131,7 +132,7 @@ func (r *resolver) load(id tenant.ID, epoch uint64) (*resident, error) {
 		return nil, err
 	case res != nil && now.Before(res.record.Load().stale):
 		again := *res.record.Load()
-		again.fresh = now.Add(r.config.UnknownTTL) // leave the directory alone for a moment
+		again.asked, again.fresh = now, now.Add(r.config.UnknownTTL) // leave the directory alone for a moment
 		res.record.Store(&again)
 		return res, nil
 	}
@@ -163,7 +164,7 @@ func (r *resolver) remember(id tenant.ID, res *resident, entry Entry, now time.T
 	if res != nil && res.record.Load().entry.Version > entry.Version {
 		entry = res.record.Load().entry // a late reply, of a replica that lags
 	}
-	answer := &record{entry: entry, fresh: now.Add(r.config.TTL), stale: now.Add(r.config.TTL + r.config.StaleFor)}
+	answer := &record{entry: entry, asked: now, fresh: now.Add(r.config.TTL), stale: now.Add(r.config.TTL + r.config.StaleFor)}
 	if epoch != r.epochs {
 		answer.fresh = now // something changed since the question was asked: good for those who wait, and no longer
 	}

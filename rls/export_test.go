@@ -125,3 +125,11 @@ func (a Admission) State() (free, tenants, waiting int) {
 
 // Admission is the DB's.
 func (db *DB) Admission() Admission { return Admission{db.admission} }
+
+// Remembered counts the tenants that a DB with a Directory remembers, as known and as unknown.
+func (db *DB) Remembered() (known, unknown int) {
+	t := db.router.(*tiers)
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.known), len(t.unknown)
+}

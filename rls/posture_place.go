@@ -59,6 +59,16 @@ func (p *posture) ownPlace(catalog *query.Catalog, id tenant.ID) ([]Reason, erro
 	if p.place.tier != TierBridge || p.superuser {
 		return reasons, nil
 	}
+	var others []string
+	err := p.conn.QueryRow(p.ctx, `select array(select rolname::text from pg_roles
+		where rolname <> session_user and pg_has_role(session_user, oid, 'MEMBER') order by rolname)`).Scan(&others)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range others {
+		reasons = append(reasons, Reason{Code: PlaceShared, Object: name,
+			Why: "the tenant's own login belongs to this role, and so could be what others are", Do: "revoke it; rights are the login's own"})
+	}
 	for _, r := range catalog.Relations() {
 		if r.Schema() != "public" {
 			if r.Kind == query.TenantKind {

@@ -12,9 +12,10 @@ import (
 
 // dial makes a connection of a place, and gives it away only when the place was inspected and the connection is the
 // right login in the right schema.
-func (t *tiers) dial(ctx context.Context, at place, id tenant.ID) (conn *pgx.Conn, err error) {
+func (t *tiers) dial(ctx context.Context, at place, id tenant.ID) (*pgx.Conn, error) {
 	ask := CredentialRequest{Target: at.target, Login: at.login, Tenant: at.tenant}
-	if conn, err = t.login(ctx, at, ask); isWrongPassword(err) {
+	conn, err := t.login(ctx, at, ask)
+	if isWrongPassword(err) {
 		ask.Again = true // it was changed since the credentials were cached
 		if conn, err = t.login(ctx, at, ask); isWrongPassword(err) {
 			err = because{ErrCredentials, err}

@@ -68,6 +68,11 @@ func (db *DB) Invalidate(id tenant.ID) {
 
 // acquire implements router.
 func (t *tiers) acquire(ctx context.Context, id tenant.ID, write bool) (lease, error) {
+	select {
+	case <-ctx.Done(): // the first look costs no timer, and waits don't end by one either; see patience
+		return lease{}, ctx.Err()
+	default:
+	}
 	for attempt := 1; ; attempt++ {
 		res, err := t.resolve(ctx, id)
 		if err != nil {
@@ -80,7 +85,7 @@ func (t *tiers) acquire(ctx context.Context, id tenant.ID, write bool) (lease, e
 		at := known.entry.place(id)
 		c, err := t.berths.take(ctx, at, func(ctx context.Context) (*pgx.Conn, error) { return t.dial(ctx, at, id) })
 		switch {
-		case err != nil && (attempt > 1 || !isElsewhere(err)):
+		case err != nil && (attempt > 1 || !isElsewhere(err) || t.justAsked(known, err)):
 			return lease{}, err
 		case err != nil: // the server does not know the place: perhaps the tenant has another one by now
 			t.invalidate(id)
@@ -99,6 +104,11 @@ func (t *tiers) acquire(ctx context.Context, id tenant.ID, write bool) (lease, e
 			}
 		}
 	}
+}
+
+// justAsked keeps requests without credentials from asking the Directory again and again.
+func (t *tiers) justAsked(known *record, err error) bool {
+	return serverError(err) == nil && t.now().Sub(known.asked) < t.resolver.config.UnknownTTL
 }
 
 // isElsewhere knows the errors with which a server says that it has no such database, login or schema.

@@ -2,12 +2,19 @@ package rls_test
 
 import (
 	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/septum-go/septum/query"
 	"github.com/septum-go/septum/rls"
+	"github.com/septum-go/septum/tenant"
 )
 
 // One DB, one API, the same statements: tenants of shared tables and of schemas of their own.
@@ -33,4 +40,151 @@ func TestTiersSideBySide(t *testing.T) {
 	require.Equal(t, []string{"Bert 1", "Bert 2", "Bert 3", "Bert 9"}, patientsOf(t, db, bert))
 	require.Equal(t, "Mary 1", patientsOf(t, db, mary)[0])
 	require.ErrorIs(t, db.Exec(anna, rename, query.Args{"id": 9, "name": "x"}), query.ErrNotFound)
+}
+
+// X10: more tenants than connections are slow and never stuck, none gets another's connection, and the server never sees
+// more connections than the budget.
+func TestMoreTenantsThanConnections(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	const budget = 3
+	var tenants []tenant.Context
+	for i := range 8 {
+		tenants = append(tenants, w.settle(t, fmt.Sprint("T", i), 1+i))
+	}
+	db := w.open(t, func(c *rls.Config) { c.MaxConns, c.AcquireTimeout = budget, time.Minute })
+	before := runtime.NumGoroutine()
+	var work sync.WaitGroup
+	most := 0
+	stop := make(chan struct{})
+	work.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(2 * time.Millisecond):
+				var seen int
+				err := w.admin.QueryRow(context.Background(), `select count(*) from pg_stat_activity where application_name = 'septum' and datname = current_database()`).Scan(&seen)
+				if err == nil {
+					most = max(most, seen)
+				}
+			}
+		}
+	})
+	var requests sync.WaitGroup
+	for g := range 16 {
+		requests.Go(func() {
+			for i := range 10 {
+				n := (g + i) % len(tenants)
+				tc := tenants[n]
+				found, err := rls.All[patient](tc, db, allPatients)
+				if !assert.NoError(t, err) {
+					return
+				}
+				assert.Len(t, found, n+1)
+				for _, p := range found {
+					assert.True(t, strings.HasPrefix(p.Name, fmt.Sprintf("T%d ", n)), p.Name)
+				}
+				assert.LessOrEqual(t, db.Stats().Open, budget)
+			}
+		})
+	}
+	requests.Wait()
+	close(stop)
+	work.Wait()
+	require.LessOrEqual(t, most, budget+2, "one that was closed may be seen a moment longer")
+	require.Zero(t, db.Stats().InUse)
+	require.Equal(t, budget, db.Stats().Idle)
+	require.LessOrEqual(t, runtime.NumGoroutine(), before+5, "no goroutine per tenant")
+}
+
+// A request that holds its tenant's connection lets nobody else wait for longer than AcquireTimeout, and what waited
+// and gave up leaves nothing behind.
+func TestWaitingForABerthHasAnEnd(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	anna, bert := w.settle(t, "Anna", 1), w.settle(t, "Bert", 1)
+	db := w.open(t, func(c *rls.Config) { c.MaxConns, c.AcquireTimeout = 1, time.Second })
+	require.NoError(t, read(db, anna))
+	require.NoError(t, db.InTx(anna, func(tx *rls.Tx) error {
+		if err := tx.Exec(anna, rename, query.Args{"id": 1, "name": "x"}); err != nil {
+			return err
+		}
+		require.ErrorIs(t, read(db, bert), rls.ErrPoolExhausted)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+		defer cancel()
+		require.ErrorIs(t, read(db, bind(t, ctx, bert.Tenant())), context.DeadlineExceeded)
+		var waiting sync.WaitGroup
+		for range 5 {
+			waiting.Go(func() { assert.ErrorIs(t, read(db, bert), rls.ErrPoolExhausted) })
+		}
+		waiting.Wait()
+		return nil
+	}))
+	require.Equal(t, []string{"Bert 1"}, patientsOf(t, db, bert), "the idle connection of another tenant makes room")
+	require.Equal(t, []string{"x"}, patientsOf(t, db, anna))
+	require.Equal(t, rls.Stats{Max: 1, Open: 1, Idle: 1, Waits: db.Stats().Waits}, db.Stats())
+}
+
+// Close refuses who waits, and waits for who works.
+func TestCloseWithRequestsUnderWay(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	anna, bert := w.settle(t, "Anna", 1), w.settle(t, "Bert", 1)
+	db := w.open(t, func(c *rls.Config) { c.MaxConns = 1 })
+	var waiting sync.WaitGroup
+	closed := make(chan struct{})
+	require.NoError(t, db.InTx(anna, func(tx *rls.Tx) error {
+		if err := tx.Exec(anna, rename, query.Args{"id": 1, "name": "x"}); err != nil {
+			return err
+		}
+		for range 3 {
+			waiting.Go(func() { assert.ErrorIs(t, read(db, bert), rls.ErrClosed) })
+		}
+		require.Eventually(t, func() bool { return db.Stats().Waits == 3 }, 10*time.Second, time.Millisecond)
+		go func() { db.Close(); close(closed) }()
+		waiting.Wait()
+		select {
+		case <-closed:
+			require.Fail(t, "it was closed under a transaction")
+		default:
+		}
+		return nil
+	}))
+	<-closed
+	require.ErrorIs(t, read(db, anna), rls.ErrClosed)
+	require.Zero(t, db.Stats().Open)
+}
+
+// Connections that die, idle ones that nobody needs, and old ones leave their room.
+func TestBerthsAreFreed(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	anna, bert := w.settle(t, "Anna", 1), w.settle(t, "Bert", 1)
+	db := w.open(t, func(c *rls.Config) { c.MaxConnIdleTime, c.PingAfter = 300*time.Millisecond, time.Nanosecond })
+	require.NoError(t, read(db, anna))
+	require.NoError(t, read(db, bert))
+	w.exec(t, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'septum' and datname = current_database()")
+	require.NoError(t, read(db, anna), "a connection that was idle is asked whether it lives")
+	require.Eventually(t, func() bool { return db.Stats() == rls.Stats{Max: 4} }, 20*time.Second, 10*time.Millisecond)
+	require.NoError(t, read(db, bert))
+}
+
+// A transaction that began before its tenant became read-only writes no more.
+func TestStatusChangesMidTransaction(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	anna := w.settle(t, "Anna", 1)
+	db := w.open(t)
+	err := db.InTx(anna, func(tx *rls.Tx) error {
+		require.NoError(t, tx.Exec(anna, rename, query.Args{"id": 1, "name": "x"}))
+		w.directory.change(anna.Tenant(), func(e *rls.Entry) { e.Status = rls.StatusMoving })
+		db.Invalidate(anna.Tenant())
+		require.ErrorIs(t, write(db, anna), rls.ErrMoving)
+		err := tx.Exec(anna, rename, query.Args{"id": 1, "name": "y"})
+		require.ErrorIs(t, err, rls.ErrMoving)
+		return err
+	})
+	require.ErrorIs(t, err, rls.ErrMoving)
+	require.Equal(t, []string{"Anna 1"}, patientsOf(t, db, anna), "reading goes on, and nothing was written")
 }
