@@ -168,6 +168,7 @@ func fail(op string, stmt *query.Statement, err error) error {
 	kind, cause := sentinelIn(err)
 	var pg *pgconn.PgError
 	var connect *pgconn.ConnectError
+	var open *OpenError
 	switch {
 	case kind == nil && isTooSlow(err):
 		e.Kind = ErrTooSlow
@@ -180,6 +181,7 @@ func fail(op string, stmt *query.Statement, err error) error {
 		e.Kind, e.Err = err, nil
 	case kind != nil:
 		e.Kind, e.Err = kind, cause
+	case errors.As(err, &open): // the inspection of a tenant's place
 	default:
 		e.Kind = ErrUnavailable
 	}

@@ -39,7 +39,7 @@ func (t *tiers) dial(ctx context.Context, at place, id tenant.ID) (*pgx.Conn, er
 		return nil, err
 	}
 	if !at.tenant.IsZero() {
-		sessionOf(conn).strayed = func(err error) error { return t.strayed(at, err) }
+		sessionOf(conn).strayed = func(err error) (error, bool) { return t.strayed(at, err) }
 	}
 	good = true
 	return conn, nil
@@ -108,6 +108,7 @@ func isWrongPassword(err error) bool {
 type check struct {
 	token chan struct{}
 	good  bool
+	asked time.Time // when it was inspected; guarded by tiers.checking
 	wrong error     // what the last inspection found,
 	until time.Time // and until when nobody looks again
 }
@@ -130,6 +131,19 @@ func (t *tiers) distrust(at place) {
 	t.checking.Lock()
 	delete(t.checks, at)
 	t.checking.Unlock()
+}
+
+// doubts is distrust when the last inspection is older than a moment, so that an error that comes with each request
+// doesn't have each request connect and inspect.
+func (t *tiers) doubts(at place) bool {
+	t.checking.Lock()
+	defer t.checking.Unlock()
+	c := t.checks[at]
+	if c != nil && t.now().Sub(c.asked) < t.resolver.config.UnknownTTL {
+		return false
+	}
+	delete(t.checks, at)
+	return true
 }
 
 // inspect does for a place what Open does for a database, with its first connection; each further one is asked two
@@ -172,7 +186,9 @@ func (t *tiers) inspect(ctx context.Context, conn *pgx.Conn, at place, id tenant
 		c.wrong, c.until = &OpenError{Reasons: reasons}, t.now().Add(t.resolver.config.UnknownTTL)
 		return c.wrong
 	}
-	c.good = true
+	t.checking.Lock()
+	c.good, c.asked = true, t.now()
+	t.checking.Unlock()
 	return nil
 }
 

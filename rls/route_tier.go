@@ -121,24 +121,21 @@ func isElsewhere(err error) bool {
 	return errors.Is(err, ErrCredentials) || pg != nil && (pg.Code == "3D000" || pg.Code == "28000" || pg.Code == "42501")
 }
 
-// strayed finds out whether an error of a statement comes of the tenant having left the place. Only an error that says
-// that something is not there, or not allowed, is worth the question.
-func (t *tiers) strayed(at place, err error) error {
-	if !isMissing(err) && !isDenied(err) {
-		return err
+// strayed finds out whether an error of a statement comes of the tenant having left the place: then it is ErrMoved. Only
+// an error that says that something is not there, or not allowed, is worth the question. Doubtful says that the place is
+// to be inspected again, on another connection.
+func (t *tiers) strayed(at place, err error) (explained error, doubtful bool) {
+	if !isMissing(err) && !isDenied(err) || !t.doubts(at) {
+		return err, false
 	}
-	t.distrust(at)
 	t.invalidate(at.tenant)
 	ctx, cancel := context.WithTimeout(t.ctx, t.resolver.config.Timeout)
 	defer cancel()
 	now, unknown := t.resolve(ctx, at.tenant)
-	if unknown == nil && now.record.Load().entry.place(at.tenant) == at {
-		return err
+	if unknown == nil && now.record.Load().entry.place(at.tenant) == at || unknown != nil && !errors.Is(unknown, ErrUnknownTenant) {
+		return err, true
 	}
-	if unknown != nil && !errors.Is(unknown, ErrUnknownTenant) {
-		return err
-	}
-	return because{ErrMoved, err}
+	return because{ErrMoved, err}, true
 }
 
 // leave forgets a place.

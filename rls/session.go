@@ -2,7 +2,6 @@ package rls
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,7 +25,7 @@ type session struct {
 	status   byte // as the server said last: 'I' idle, 'T' in a transaction, 'E' in an aborted one
 	args     arguments
 	out      outbox
-	strayed  func(error) error // with a Directory: says whether an error means that the tenant has moved away
+	strayed  func(error) (explained error, doubtful bool) // with a Directory: see tiers.strayed
 	exchange
 }
 
@@ -103,7 +102,8 @@ func (s *session) judge(err error) error {
 	if err == nil || s.strayed == nil {
 		return err
 	}
-	if err = s.strayed(err); errors.Is(err, ErrMoved) || isMissing(err) {
+	err, doubtful := s.strayed(err)
+	if doubtful {
 		s.destroy() // nobody shall ask for what is not there again on the same connection
 	}
 	return err

@@ -102,8 +102,7 @@ func newTown(t testing.TB) *town {
 		Database:  rlstest.New(t, rlstest.Schema(hospitalSchema), rlstest.Seed(hospitalSeed), rlstest.Catalog(hospital)),
 		directory: newBoard(), passwords: map[string]string{},
 	}
-	sum := sha256.Sum256([]byte(w.Name))
-	suffix = "_" + hex.EncodeToString(sum[:6])
+	suffix = loginSuffix(w.Name)
 	var owner string
 	owner, w.ownerURL = w.Login(t, "CREATEROLE")
 	w.admin = w.Admin(t)
@@ -115,6 +114,12 @@ func newTown(t testing.TB) *town {
 	w.directory.put(mary, rls.Entry{Tier: rls.TierPool, Target: "main"})
 	w.directory.put(paul, rls.Entry{Tier: rls.TierPool, Target: "main"})
 	return w
+}
+
+// loginSuffix ends the names of all logins that Septum made for a database.
+func loginSuffix(database string) string {
+	sum := sha256.Sum256([]byte(database))
+	return "_" + hex.EncodeToString(sum[:6])
 }
 
 // dropLogins drops the roles that were made for tenants of one database.
