@@ -22,8 +22,11 @@ func isTooSlow(err error) bool {
 }
 
 // HTTPStatus is the status with which package tenanthttp answers: 429 when the tenant asks for too much at once, 503 when
-// the database has no room, no time or no answer. For other errors it is 0, which leaves it to tenanthttp's own rules.
+// the database has no room, no time or no answer, and what a Directory's refusals have. For other errors it is 0, which leaves it to tenanthttp's own rules.
 func (e *Error) HTTPStatus() int {
+	if refused, ok := e.Kind.(*refusal); ok {
+		return refused.status
+	}
 	switch e.Kind {
 	case ErrTenantBusy:
 		return http.StatusTooManyRequests
