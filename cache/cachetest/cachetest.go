@@ -79,7 +79,7 @@ func Run(t *testing.T, s Subject) {
 		}
 		t.Run(strings.ReplaceAll(r.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
-			if err := r.check(&room{tb: t, s: s}); err != nil {
+			if err := r.check(&room{tb: t, s: s, patience: 10 * time.Second}); err != nil {
 				t.Errorf("the cache breaks the rule %q (%s): %v", r.name, r.threat, err)
 			}
 		})
@@ -100,8 +100,9 @@ func rules() []rule {
 
 // room is what a rule works with.
 type room struct {
-	tb testing.TB
-	s  Subject
+	tb       testing.TB
+	s        Subject
+	patience time.Duration // how long to wait for what should come at once
 }
 
 func (r *room) open(o Options) Cache {

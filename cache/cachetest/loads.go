@@ -136,7 +136,7 @@ func outlives(r *room) error {
 		if !errors.Is(err, context.Canceled) {
 			return wrong(err, "a caller whose context was cancelled did not get context.Canceled")
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(r.patience):
 		close(release)
 		return errors.New("a caller whose context was cancelled still waits")
 	}

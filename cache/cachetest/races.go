@@ -54,7 +54,7 @@ func outdatedLoad(r *room, o Options, want string, change func(p Partition) erro
 	go func() { later <- expectLoad(a, want) }()
 	select {
 	case err = <-later:
-	case <-time.After(5 * time.Second):
+	case <-time.After(r.patience):
 		err = errors.New("who asked after the change waits for the load that began before it")
 	}
 	close(release)
