@@ -50,7 +50,7 @@
 //   - What no text tells: triggers, rules, the bodies of views and of functions that the catalog allows, locks, time, and texts of
 //     errors that the server makes of rows it looked at.
 //   - Side channels of shared processors, a malicious superuser, login with several factors, networks, patching.
-//   - Caches, files, and the life of a tenant (export, erasure, moving): not there yet, so nothing holds them apart.
+//   - Files, and the life of a tenant (export, erasure, moving): not there yet, so nothing holds them apart.
 //
 // # Linking libpg_query
 //
