@@ -133,3 +133,8 @@ func (db *DB) Remembered() (known, unknown int) {
 	defer t.mu.RUnlock()
 	return len(t.known), len(t.unknown)
 }
+
+// Names are those of a tenant's schema and login.
+func Names(prefix, database string, id tenant.ID) (schema, login string) {
+	return schemaName(id), loginName(prefix, database, id)
+}

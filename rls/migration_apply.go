@@ -41,7 +41,10 @@ func (m *Migrations) apply(ctx context.Context, conn *pgx.Conn, schema string) (
 			_, err = conn.PgConn().Exec(ctx, "reset session authorization; reset role; reset all").ReadAll()
 		}
 		if err != nil {
-			return names, fmt.Errorf("%s: %w", p.file.name, p.file.place(err))
+			if !p.file.outside {
+				err = p.file.place(err)
+			}
+			return names, fmt.Errorf("%s: %w", p.file.name, err)
 		}
 		names = append(names, p.file.name)
 	}
@@ -139,7 +142,7 @@ func (p pendingFile) outside(ctx context.Context, conn *pgx.Conn, schema, table 
 			continue
 		}
 		if _, err := conn.PgConn().Exec(ctx, sql).ReadAll(); err != nil {
-			return fmt.Errorf("statement %d: %w", i+1, err)
+			return fmt.Errorf("statement %d: %w", i+1, p.file.place(err))
 		}
 		if conn.PgConn().TxStatus() != 'I' {
 			return fmt.Errorf("statement %d left a transaction open", i+1)

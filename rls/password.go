@@ -30,7 +30,7 @@ func SetPassword(ctx context.Context, owner *pgx.Conn, login, password string) e
 		return fmt.Errorf("rls: SetPassword: %w: a password has 8 to 128 characters", ErrOptions)
 	}
 	for i := range len(password) {
-		if password[i] <= ' ' || password[i] > '~' {
+		if password[i] < ' ' || password[i] > '~' {
 			return fmt.Errorf("rls: SetPassword: %w: a password has printable ASCII characters only", ErrOptions)
 		}
 	}
