@@ -6,21 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 )
-
-// chunkSize is how much is read, hashed, sealed and written at a time.
-const chunkSize = 256 << 10
-
-// chunks are the buffers of streams. They are cleared before they go back, since the next stream is another tenant's.
-var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
-
-func giveBack(chunk *[chunkSize]byte, used int) {
-	if chunk != nil {
-		clear(chunk[:used])
-		chunks.Put(chunk)
-	}
-}
 
 // intake is what a driver reads from during Put: the source's content, measured, hashed, and sealed on its way.
 type intake struct {
@@ -36,9 +22,7 @@ type intake struct {
 	head   []byte // the first bytes, to tell the media type by
 	sealer io.WriteCloser
 	sink   sink
-	chunk  [2]*[chunkSize]byte // used in turn: one is being hashed while the other is filled
-	used   [2]int
-	turn   int
+	wheel  wheel
 	done   bool
 	err    error
 	wait   bytes.Buffer // what Read has not given yet
@@ -117,7 +101,9 @@ func (in *intake) move() error {
 		}
 		in.sealer = sealer
 	}
-	piece, err := in.fill()
+	spoke := in.wheel.next()
+	n, err := in.fill(spoke)
+	piece := spoke.buf[:n]
 	if err != nil && err != io.EOF {
 		return err
 	}
@@ -125,7 +111,7 @@ func (in *intake) move() error {
 	if room := sniffSize - len(in.head); room > 0 {
 		in.head = append(in.head, piece[:min(room, len(piece))]...)
 	}
-	in.digest.add(piece)
+	spoke.done = in.digest.add(piece)
 	if in.limit > 0 && in.digest.size > in.limit {
 		return ErrTooLarge
 	}
@@ -154,37 +140,33 @@ func (in *intake) move() error {
 const maxEmptyReads = 100
 
 // fill reads one chunk, whole unless the source ends, with io.EOF then. A source may lie: its counts are checked.
-func (in *intake) fill() ([]byte, error) {
-	in.turn = 1 - in.turn
-	if in.chunk[in.turn] == nil {
-		in.chunk[in.turn] = chunks.Get().(*[chunkSize]byte)
-	}
-	buf := in.chunk[in.turn][:]
+func (in *intake) fill(spoke *spoke) (int, error) {
+	buf := spoke.buf[:]
 	n, empty := 0, 0
 	for n < len(buf) {
 		if err := context.Cause(in.ctx); err != nil {
-			return nil, err
+			return 0, err
 		}
 		got, err := in.source.Read(buf[n:])
 		if got < 0 || got > len(buf)-n {
-			return nil, fmt.Errorf("%w: it says that it read more than there was room for", ErrSource)
+			return 0, fmt.Errorf("%w: it says that it read more than there was room for", ErrSource)
 		}
 		n += got
-		in.used[in.turn] = max(in.used[in.turn], n)
+		spoke.used = max(spoke.used, n)
 		switch {
 		case errors.Is(err, io.EOF) && err != io.EOF, err != nil && err != io.EOF: // a wrapped EOF is not the end
-			return nil, &sourceError{err}
+			return 0, &sourceError{err}
 		case err == io.EOF:
-			return buf[:n], io.EOF
+			return n, io.EOF
 		case got > 0:
 			empty = 0
 		default:
 			if empty++; empty == maxEmptyReads {
-				return nil, &sourceError{io.ErrNoProgress}
+				return 0, &sourceError{io.ErrNoProgress}
 			}
 		}
 	}
-	return buf[:n], nil
+	return n, nil
 }
 
 // sourceError is the source's own error; its text may say anything, so it is not repeated.
@@ -196,8 +178,5 @@ func (e *sourceError) Unwrap() []error { return []error{ErrSource, e.err} }
 // release gives the buffers back. No digest is under way afterwards.
 func (in *intake) release() {
 	in.digest.wait()
-	for i := range in.chunk {
-		giveBack(in.chunk[i], in.used[i])
-		in.chunk[i] = nil
-	}
+	in.wheel.release()
 }

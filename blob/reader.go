@@ -24,7 +24,7 @@ type Reader struct {
 
 	pos    int64  // where the caller reads
 	chunk  window // what was read and verified last
-	spare  window // the one before, which may be being hashed
+	wheel  wheel
 	stream *stream
 	header []byte  // of the sealed object
 	digest *digest // of the content from its beginning, as far as it was read in one go
@@ -113,9 +113,8 @@ func (r *Reader) Close() error {
 	r.closed = true
 	r.digest.wait()
 	r.drop()
-	giveBack(r.chunk.buf, chunkSize)
-	giveBack(r.spare.buf, chunkSize)
-	r.chunk, r.spare = window{}, window{}
+	r.wheel.release()
+	r.chunk = window{}
 	return nil
 }
 
@@ -189,12 +188,15 @@ func (r *Reader) tryFill() error {
 			return err
 		}
 	}
-	into := &r.spare // the other one may be being hashed still
-	if into.buf == nil {
-		into.buf = chunks.Get().(*[chunkSize]byte)
-	}
-	into.at, into.size = r.pos, 0
-	n, err := io.ReadFull(r.stream, into.buf[:min(chunkSize, r.info.Size-r.pos)])
+	spoke := r.wheel.next()
+	filled := false
+	defer func() {
+		if !filled {
+			r.wheel.back()
+		}
+	}()
+	n, err := io.ReadFull(r.stream, spoke.buf[:min(chunkSize, r.info.Size-r.pos)])
+	spoke.used = max(spoke.used, n)
 	if err != nil {
 		return cutOff(err)
 	}
@@ -206,7 +208,7 @@ func (r *Reader) tryFill() error {
 		}
 	}
 	if r.digest.size == r.pos {
-		r.digest.add(into.buf[:n])
+		spoke.done = r.digest.add(spoke.buf[:n])
 	}
 	if last && r.digest.size == r.info.Size && !r.whole {
 		if r.digest.sum() != r.object.hash {
@@ -214,8 +216,8 @@ func (r *Reader) tryFill() error {
 		}
 		r.whole = true
 	}
-	into.size = n
-	r.chunk, r.spare = r.spare, r.chunk
+	filled = true
+	r.chunk = window{buf: spoke.buf, at: r.pos, size: n}
 	return nil
 }
 

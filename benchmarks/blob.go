@@ -1,0 +1,408 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/septum-go/septum/blob"
+	"github.com/septum-go/septum/blob/fsblob"
+	"github.com/septum-go/septum/internal/pgtest"
+	"github.com/septum-go/septum/internal/ratio"
+	"github.com/septum-go/septum/query"
+	"github.com/septum-go/septum/rls"
+	"github.com/septum-go/septum/tenant"
+)
+
+var blobCatalog = query.MustCatalog(query.TenantColumn("tenant_id", query.Text), blob.Relations())
+
+// blobWorld is a Store on files, which are synced as in production.
+type blobWorld struct {
+	store  *blob.Store
+	tc     tenant.Context
+	owner  *pgx.Conn
+	sides  int
+	closes []func()
+}
+
+func (w *blobWorld) close() {
+	for i := len(w.closes) - 1; i >= 0; i-- {
+		w.closes[i]()
+	}
+}
+
+func openBlobWorld(ctx context.Context) (_ *blobWorld, err error) {
+	w := &blobWorld{}
+	defer func() {
+		if err != nil {
+			w.close()
+		}
+	}()
+	server, err := pgtest.Start(ctx, pgtest.Options{})
+	if err != nil {
+		return nil, err
+	}
+	w.closes = append(w.closes, func() { _ = server.Close() })
+	d, err := server.Database(ctx, pgtest.Template{Key: "blob", Prepare: func(ctx context.Context, d *pgtest.Database) error {
+		conn, err := pgx.Connect(ctx, d.OwnerURL)
+		if err != nil {
+			return err
+		}
+		defer conn.Close(ctx)
+		return errors.Join(
+			blob.Apply(ctx, conn, blobCatalog, blob.Options{AppRole: d.AppRole}),
+			rls.Apply(ctx, conn, blobCatalog, rls.Options{AppRole: d.AppRole}))
+	}})
+	if err != nil {
+		return nil, err
+	}
+	if w.owner, err = pgx.Connect(ctx, d.AdminURL); err != nil {
+		return nil, err
+	}
+	w.closes = append(w.closes, func() { _ = w.owner.Close(context.WithoutCancel(ctx)) })
+	db, err := rls.Open(ctx, rls.Config{URL: d.AppURL, MaxConns: 16}, blobCatalog)
+	if err != nil {
+		return nil, err
+	}
+	w.closes = append(w.closes, db.Close)
+	dir, err := os.MkdirTemp("", "septum-bench-blob-")
+	if err != nil {
+		return nil, err
+	}
+	w.closes = append(w.closes, func() { _ = os.RemoveAll(dir) })
+	driver, err := fsblob.Open(dir+"/blobs", fsblob.Options{})
+	if err != nil {
+		return nil, err
+	}
+	w.closes = append(w.closes, func() { _ = driver.Close() })
+	if w.store, err = blob.New(blob.Config{DB: db, Driver: driver}); err != nil {
+		return nil, err
+	}
+	w.tc, err = bindTenant(ctx, "mercy")
+	return w, err
+}
+
+func bindTenant(ctx context.Context, id string) (tenant.Context, error) {
+	return tenant.Bind(ctx, tenant.Principal{Tenant: tenant.MustParseID(id), Subject: "bench"})
+}
+
+// in runs a measurement in a world of its own.
+func in(measure func(context.Context, *blobWorld) (float64, error)) func(context.Context) (float64, error) {
+	return func(ctx context.Context) (float64, error) {
+		w, err := openBlobWorld(ctx)
+		if err != nil {
+			return 0, err
+		}
+		defer w.close()
+		return measure(ctx, w)
+	}
+}
+
+func blobBenchmarks() []benchmark {
+	return []benchmark{
+		{"blob.put.64MiB", "≥ 0.65 of SHA-256's rate", in(putLarge)},
+		{"blob.put.16KiB.parallel8", "≥ 3.5 of one at a time", in(putParallel)},
+		{"blob.open.verify", "≥ 0.85 of SHA-256's rate", in(openVerify)},
+		{"blob.put.memory", "< 2 MiB per stream", in(putMemory)},
+		{"blob.open.memory", "< 2 MiB per stream", in(openMemory)},
+		{"blob.list.1M", "≤ 1.3 of 1,000 rows", in(listMillion)},
+		{"blob.put.1M", "≤ 1.3 of 1,000 rows", in(putMillion)},
+	}
+}
+
+const large = 64 << 20
+
+func noise(size int) []byte {
+	out := make([]byte, size)
+	source := rand.NewChaCha8([32]byte{1})
+	_, _ = source.Read(out)
+	return out
+}
+
+// hashing is the base: crypto/sha256 over the same bytes in memory.
+func hashing(content []byte) ratio.Side {
+	return func(n int) error {
+		for range n {
+			_ = sha256.Sum256(content)
+		}
+		return nil
+	}
+}
+
+// fresh changes content, so that no two uploads are alike.
+func fresh(content []byte, n uint64) io.Reader {
+	head := fmt.Sprintf("%016x", n)
+	return io.MultiReader(strings.NewReader(head), bytes.NewReader(content[len(head):]))
+}
+
+func putLarge(ctx context.Context, w *blobWorld) (float64, error) {
+	content := noise(large)
+	op, err := tenant.AsOperator(ctx, tenant.Mandate{Actor: "bench", Purpose: "sweep", For: time.Hour,
+		Observer: func(context.Context, tenant.OperatorEvent) error { return nil }})
+	if err != nil {
+		return 0, err
+	}
+	defer op.Close()
+	var n uint64
+	var ref blob.Ref
+	put := func() (err error) {
+		n++
+		ref, err = w.store.Put(w.tc, fresh(content, n), blob.Meta{})
+		return err
+	}
+	hash := hashing(content)
+	// What was put is removed between the rounds, untimed: else each one takes memory that the machine never used before.
+	remove := func() error {
+		err := w.store.Delete(w.tc, ref)
+		if err == nil {
+			_, err = w.store.Sweep(op, slices.Values([]tenant.ID{w.tc.Tenant()}))
+		}
+		return err
+	}
+	var ratios []float64
+	for round := range 41 {
+		var took [2]time.Duration
+		for turn := range 2 {
+			which := (round + turn) % 2 // who goes second finds warmer caches
+			start := time.Now()
+			err := error(nil)
+			if which == 0 {
+				err = hash(1)
+			} else {
+				err = put()
+			}
+			took[which] = time.Since(start)
+			if err != nil {
+				return 0, err
+			}
+		}
+		if err := remove(); err != nil {
+			return 0, err
+		}
+		ratios = append(ratios, took[0].Seconds()/took[1].Seconds())
+	}
+	slices.Sort(ratios)
+	return ratios[len(ratios)/2], nil
+}
+
+func openVerify(_ context.Context, w *blobWorld) (float64, error) {
+	content := noise(large)
+	ref, err := w.store.Put(w.tc, bytes.NewReader(content), blob.Meta{})
+	if err != nil {
+		return 0, err
+	}
+	read := func(times int) error {
+		for range times {
+			r, err := w.store.Open(w.tc, ref)
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(io.Discard, r)
+			if err = errors.Join(err, r.Close()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return ratio.Compare(hashing(content), read, ratio.Settings{Slice: time.Millisecond, Rounds: 31})
+}
+
+func putParallel(_ context.Context, w *blobWorld) (float64, error) {
+	content := noise(16 << 10)
+	var n atomic.Uint64
+	put := func() error {
+		_, err := w.store.Put(w.tc, fresh(content, n.Add(1)), blob.Meta{})
+		return err
+	}
+	const many = 8
+	one := func(times int) error {
+		for range times * many {
+			if err := put(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	parallel := func(times int) error {
+		var all sync.WaitGroup
+		errs := make([]error, many)
+		for i := range errs {
+			all.Go(func() {
+				for range times {
+					errs[i] = errors.Join(errs[i], put())
+				}
+			})
+		}
+		all.Wait()
+		return errors.Join(errs...)
+	}
+	return ratio.Compare(one, parallel, ratio.Settings{Slice: 100 * time.Millisecond, Rounds: 31})
+}
+
+// inUse measures by how much the heap grows, at its highest, while several streams run at once, per stream and in MiB.
+func inUse(streams int, run func(ready func()) error) (float64, error) {
+	runtime.GC()
+	var before, during runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var most atomic.Uint64
+	sample := func() {
+		runtime.GC()
+		runtime.ReadMemStats(&during)
+		most.Store(max(most.Load(), during.HeapInuse))
+	}
+	var once sync.Mutex
+	var all sync.WaitGroup
+	errs := make([]error, streams)
+	for i := range errs {
+		all.Go(func() {
+			errs[i] = run(func() {
+				once.Lock()
+				defer once.Unlock()
+				sample()
+			})
+		})
+	}
+	all.Wait()
+	grown := float64(most.Load()) - float64(before.HeapInuse)
+	return grown / float64(streams) / (1 << 20), errors.Join(errs...)
+}
+
+// endless gives zeros, and calls back now and then.
+type endless struct {
+	left  int64
+	ready func()
+	next  int64
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.left == 0 {
+		return 0, io.EOF
+	}
+	n := int(min(int64(len(p)), e.left))
+	clear(p[:n])
+	if e.left -= int64(n); e.left < e.next {
+		e.ready()
+		e.next = e.left - 64<<20
+	}
+	return n, nil
+}
+
+const streams = 8
+
+func putMemory(_ context.Context, w *blobWorld) (float64, error) {
+	return inUse(streams, func(ready func()) error {
+		_, err := w.store.Put(w.tc, &endless{left: 256 << 20, next: 200 << 20, ready: ready}, blob.Meta{})
+		return err
+	})
+}
+
+func openMemory(_ context.Context, w *blobWorld) (float64, error) {
+	ref, err := w.store.Put(w.tc, &endless{left: 256 << 20, ready: func() {}}, blob.Meta{})
+	if err != nil {
+		return 0, err
+	}
+	return inUse(streams, func(ready func()) error {
+		r, err := w.store.Open(w.tc, ref)
+		if err != nil {
+			return err
+		}
+		sink := &endless{left: 256 << 20, next: 200 << 20, ready: ready}
+		_, err = io.Copy(writerFunc(func(p []byte) (int, error) { return sink.Read(p[:len(p):len(p)]) }), struct{ io.Reader }{r})
+		return errors.Join(err, r.Close())
+	})
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// fill gives a tenant so many rows, as if it had put them.
+func (w *blobWorld) fill(ctx context.Context, id string, rows int) error {
+	for _, sql := range []string{
+		"set session_replication_role = replica",
+		fmt.Sprintf(`insert into septum_blob.content (id, key, hash, size, sealing, row_key, shared)
+			select md5('%[1]s' || i)::uuid, md5('%[1]s' || i), sha256(('%[1]s' || i)::bytea), 100, 'row', sha256(('%[1]s' || i)::bytea), false
+			from generate_series(1, %[2]d) i`, id, rows),
+		fmt.Sprintf(`insert into septum_blob.blobs (tenant_id, ref, size, media_type, name, created_at)
+			select '%[1]s', 'blob_' || rtrim(translate(encode(sha256(('%[1]s' || i)::bytea), 'base64'), '+/', '-_'), '='), 100,
+				'application/pdf', 'report.pdf', now() - i * interval '1 second' from generate_series(1, %[2]d) i`, id, rows),
+		fmt.Sprintf(`insert into septum_blob.links (tenant_id, ref, content_id)
+			select '%[1]s', 'blob_' || rtrim(translate(encode(sha256(('%[1]s' || i)::bytea), 'base64'), '+/', '-_'), '='), md5('%[1]s' || i)::uuid
+			from generate_series(1, %[2]d) i`, id, rows),
+		fmt.Sprintf("insert into septum_blob.usage values ('%s', 0, %d, %d)", id, rows, rows*100),
+		"set session_replication_role = origin",
+	} {
+		if _, err := w.owner.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// crowds are a tenant with a million rows and, in a database of its own, one with a thousand.
+func crowds(ctx context.Context, many *blobWorld, side func(*blobWorld) ratio.Side) (float64, error) {
+	few, err := openBlobWorld(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer few.close()
+	for w, rows := range map[*blobWorld]int{many: 1_000_000, few: 1000} {
+		if err := w.fill(ctx, "mercy", rows); err != nil {
+			return 0, err
+		}
+		if _, err := w.owner.Exec(ctx, "vacuum analyze"); err != nil {
+			return 0, err
+		}
+	}
+	return ratio.Compare(side(many), side(few), ratio.Settings{Slice: 50 * time.Millisecond, Rounds: 41})
+}
+
+func listMillion(ctx context.Context, many *blobWorld) (float64, error) {
+	return crowds(ctx, many, func(w *blobWorld) ratio.Side {
+		return func(n int) error {
+			token := ""
+			for range n {
+				page, next, err := w.store.List(w.tc, blob.Page{Token: token})
+				if err != nil {
+					return err
+				}
+				if len(page) != 100 {
+					return fmt.Errorf("a page has %d rows", len(page))
+				}
+				if w.sides++; w.sides%9 == 0 {
+					next = ""
+				}
+				token = next
+			}
+			return nil
+		}
+	})
+}
+
+func putMillion(ctx context.Context, many *blobWorld) (float64, error) {
+	content := noise(16 << 10)
+	var n atomic.Uint64
+	return crowds(ctx, many, func(w *blobWorld) ratio.Side {
+		return func(times int) error {
+			for range times {
+				if _, err := w.store.Put(w.tc, fresh(content, n.Add(1)), blob.Meta{}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	})
+}
