@@ -34,7 +34,8 @@ func (m Meta) check(op string) error {
 		return refuse(op, ErrMeta, "a name is UTF-8 without control characters")
 	}
 	if m.MediaType != "" {
-		if _, _, err := mime.ParseMediaType(m.MediaType); err != nil || len(m.MediaType) > maxMediaType {
+		base, _, err := mime.ParseMediaType(m.MediaType)
+		if err != nil || !strings.Contains(base, "/") || len(m.MediaType) > maxMediaType {
 			return refuse(op, ErrMeta, "the media type is not of the form type/subtype")
 		}
 	}

@@ -163,7 +163,7 @@ func judge(in *intake, err error) error {
 			}
 		}
 		return fail("Put", kind, in.err)
-	case err == nil && in.done:
+	case err == nil && in.done && in.wait.Len() == 0:
 		return nil
 	case in.ctx.Err() != nil:
 		return fail("Put", nil, context.Cause(in.ctx))

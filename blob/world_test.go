@@ -3,7 +3,9 @@ package blob_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -19,14 +21,27 @@ import (
 	"github.com/septum-go/septum/tenant"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(fullDiskURL) != "" {
+		if err := fullDiskChild(); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
-// catalog is a hospital's, with a table that refers to blobs.
+// catalogOf is a hospital's, with a table that refers to blobs.
 func catalogOf(t testing.TB, typ query.Type) *query.Catalog {
 	t.Helper()
 	c, err := query.NewCatalog(query.TenantColumn("tenant_id", typ), query.Tenant("reports"), blob.Relations())
 	require.NoError(t, err)
 	return c
+}
+
+func textCatalog() (*query.Catalog, error) {
+	return query.NewCatalog(query.TenantColumn("tenant_id", query.Text), query.Tenant("reports"), blob.Relations())
 }
 
 const reports = `create table reports (
