@@ -18,7 +18,8 @@ var (
 	// ErrCatalog: declarations of a catalog are wrong. The error is a *CatalogError.
 	ErrCatalog = errors.New("invalid catalog")
 	// ErrPage: a page token was not made for this tenant, statement and arguments, or was changed.
-	ErrPage = errors.New("query: the page token is not valid here; start again with the first page")
+	// Package tenanthttp answers it with 400.
+	ErrPage error = badRequest("query: the page token is not valid here; start again with the first page")
 )
 
 // notFound says what it is by a method, so that a border which does not import this package can tell.
@@ -28,6 +29,14 @@ func (e notFound) Error() string { return string(e) }
 
 // NotFound is asked by tenanthttp.StatusOf.
 func (notFound) NotFound() bool { return true }
+
+// badRequest is what a client sent and must send otherwise.
+type badRequest string
+
+func (e badRequest) Error() string { return string(e) }
+
+// HTTPStatus is asked by tenanthttp.StatusOf.
+func (badRequest) HTTPStatus() int { return 400 }
 
 // ArgError says which argument does not fit and why. It never holds values.
 type ArgError struct {

@@ -106,5 +106,5 @@ func encodeAlone(types *pgtype.Map, p *prepared, values []any) (request, error) 
 	if err := own.build(types, p, values); err != nil {
 		return request{}, err
 	}
-	return request{p, own.values, own.formats}, nil
+	return request{p: p, values: own.values, formats: own.formats}, nil
 }

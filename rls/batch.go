@@ -89,7 +89,7 @@ func (db *DB) Batch(tc tenant.Context, b *Batch) error {
 	}
 	defer l.release()
 	for attempt := 1; ; attempt++ {
-		requests, err := l.sess.encodeBatch(tc, b, bound)
+		requests, err := db.encodeBatch(tc, l.sess, b, bound)
 		if err != nil {
 			return err
 		}
@@ -97,7 +97,7 @@ func (db *DB) Batch(tc tenant.Context, b *Batch) error {
 		if err != nil {
 			return fail("Batch", nil, err)
 		}
-		done, err := l.sess.readBatch(group, b)
+		done, err := l.sess.readBatch(group, b, requests)
 		if !l.sess.isStale(err) {
 			return err
 		}
@@ -130,7 +130,7 @@ func (tx *Tx) Batch(tc tenant.Context, b *Batch) (err error) {
 	if err := tx.prepareBatch(tc, b); err != nil {
 		return err
 	}
-	requests, err := tx.lease.sess.encodeBatch(tc, b, bound)
+	requests, err := tx.db.encodeBatch(tc, tx.lease.sess, b, bound)
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (tx *Tx) Batch(tc tenant.Context, b *Batch) (err error) {
 	if err != nil {
 		return fail("Tx.Batch", nil, err)
 	}
-	_, err = tx.lease.sess.readBatch(group, b)
+	_, err = tx.lease.sess.readBatch(group, b, requests)
 	if tx.lease.sess.isStale(err) {
 		tx.lease.sess.forgetBatch(b)
 	}
@@ -177,30 +177,36 @@ func (db *DB) bindBatch(tc tenant.Context, b *Batch) ([][]any, error) {
 }
 
 // encodeBatch prepares what is not prepared yet and encodes all arguments.
-func (s *session) encodeBatch(ctx context.Context, b *Batch, bound [][]any) ([]request, error) {
+func (db *DB) encodeBatch(tc tenant.Context, s *session, b *Batch, bound [][]any) ([]request, error) {
 	s.prepared.keep = true
 	defer func() { s.prepared.keep = false }()
 	requests := make([]request, len(b.items))
 	for i, item := range b.items {
-		p, err := s.prepare(ctx, shapeOf(item.stmt))
+		p, err := s.prepare(tc, shapeOf(item.stmt))
 		if err != nil {
 			return nil, fail("Batch", item.stmt, err)
 		}
 		if requests[i], err = encodeAlone(s.types, p, bound[i]); err != nil {
 			return nil, refuse("Batch", item.stmt, ErrArgument, err)
 		}
+		if requests[i].guard, err = db.guardFor(tc, s, p); err != nil {
+			return nil, fail("Batch", item.stmt, err)
+		}
 	}
 	return requests, nil
 }
 
 // readBatch gives each result to its reader. Done counts the results that readers have seen.
-func (s *session) readBatch(group *pgconn.MultiResultReader, b *Batch) (done int, err error) {
-	for _, item := range b.items {
+func (s *session) readBatch(group *pgconn.MultiResultReader, b *Batch, requests []request) (done int, err error) {
+	for i, item := range b.items {
 		if !group.NextResult() {
 			return done, fail("Batch", item.stmt, s.closeGroup(group))
 		}
 		done++
 		r := &rows{op: "Batch", stmt: item.stmt, lease: lease{sess: s}, shared: true, reply: reply{s, group.ResultReader()}}
+		if r.guard = requests[i].guard; r.guard != nil && !slices.Equal(requests[i].p.fields, r.reply.fields()) {
+			r.guard.check = nil // some DDL came in between, and the columns are others
+		}
 		err := item.read(r)
 		r.Close()
 		if err == nil {

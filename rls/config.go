@@ -48,6 +48,13 @@ type Config struct {
 	TypeMap func(*pgtype.Map)
 	// Pooler says what the URL leads to. Default: Open finds out.
 	Pooler Pooler
+	// CheckEvery is how many statements of a connection share one independent check: whether the rows of a result that
+	// carry a tenant column, as the server describes it, are all the tenant's. 1 checks every result, as tests do; a
+	// negative number none. Default: 100. The first check of a table on a connection costs a round trip.
+	CheckEvery int
+	// OnIncident is told of a row of another tenant, after the request was refused and its connection closed. It may be
+	// called by several goroutines at once. Default: slog.ErrorContext.
+	OnIncident func(Incident)
 	// Limits bound what a tenant's request may take. Default: as its fields say.
 	Limits Limits
 	// LimitsFor gives tenants limits of their own; fields that it leaves zero are those of Limits. It is called on every
@@ -67,6 +74,9 @@ func (c Config) withDefaults() Config {
 	positive(&c.PingAfter, time.Second)
 	positive(&c.StatementCache, 512)
 	positive(&c.Limits.MaxWait, c.AcquireTimeout)
+	if c.CheckEvery == 0 {
+		c.CheckEvery = defaultCheckEvery
+	}
 	c.MinConns = max(0, min(c.MinConns, c.MaxConns))
 	return c
 }

@@ -178,6 +178,9 @@ func (db *DB) send(tc tenant.Context, scope string, sh shape, values []any, r *r
 		if err := l.sess.args.build(l.sess.types, p, values); err != nil {
 			return refuse(r.op, r.stmt, ErrArgument, err)
 		}
+		if r.guard, err = db.guardFor(tc, l.sess, p); err != nil {
+			return fail(r.op, r.stmt, err)
+		}
 		if err = l.sess.start(tc, scope, nil, p); err == nil {
 			r.reply.sess = l.sess
 			return nil

@@ -43,6 +43,9 @@ var (
 	// ErrResultTooLarge: a result has more rows or bytes than Limits allow. What was read of it is to be thrown away. Inside a
 	// transaction the transaction is rolled back. Outside, a write whose RETURNING gave too much has been done.
 	ErrResultTooLarge = errors.New("the result is larger than the limits allow: ask for a page of it")
+	// ErrForeignRow: a row of another tenant came back from the database and was not shown. The connection was closed, and
+	// Config.OnIncident told.
+	ErrForeignRow = errors.New("the database gave a row of another tenant")
 	// ErrOption: a transaction option is not one that PostgreSQL knows.
 	ErrOption = errors.New("unknown transaction option")
 	// errWaited: the wait for a slot came to its end.

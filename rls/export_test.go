@@ -60,6 +60,16 @@ func (db *DB) LeftOver(ctx context.Context) string {
 	return string(result.Rows[0][0])
 }
 
+// Backend is the server's process behind a connection of the pool.
+func (db *DB) Backend(ctx context.Context) uint32 {
+	l, err := db.router.acquire(ctx, tenant.ID{}, false)
+	if err != nil {
+		return 0
+	}
+	defer l.release()
+	return l.sess.pg.PID()
+}
+
 // Prepared counts the prepared statements that one connection of the pool knows, and those that its server has.
 func (db *DB) Prepared(ctx context.Context) (known int, atServer string) {
 	l, err := db.router.acquire(ctx, tenant.ID{}, false)

@@ -64,6 +64,7 @@ type request struct {
 	p       *prepared
 	values  [][]byte
 	formats []int16
+	guard   *guard
 }
 
 // startGroup sends control statements, the scope and several statements in one write with one Sync, and reads as far as

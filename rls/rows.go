@@ -27,6 +27,7 @@ type rows struct {
 	write  bool
 	closed bool
 
+	guard *guard // nil when nobody needs to look at the rows first
 	plans []plan
 }
 
@@ -41,13 +42,20 @@ func (r *rows) Next() bool {
 		r.Close()
 		return false
 	}
-	r.values = r.reply.values()
+	values := r.reply.values()
+	if r.guard != nil {
+		if err := r.guard.pass(values); err != nil {
+			r.stop(err)
+			return false
+		}
+	}
+	r.values = values
 	return true
 }
 
 // Close implements pgx.Rows. It always gives the connection back, or closes it when its state is in doubt.
 func (r *rows) Close() {
-	if r.closed {
+	if r.readOn(); r.closed {
 		return
 	}
 	r.closed = true
@@ -58,7 +66,7 @@ func (r *rows) Close() {
 		r.tag = tag
 	}
 	l := r.lease
-	r.reply, r.values, r.plans, r.lease = reply{}, nil, nil, lease{}
+	r.reply, r.values, r.plans, r.guard, r.lease = reply{}, nil, nil, nil, lease{}
 	switch {
 	case r.shared:
 	case r.tx != nil:

@@ -15,17 +15,19 @@ import (
 // the buffers that requests are built in. It belongs to whoever holds the connection; nothing in it outlives a request
 // but prepared statements, which hold no tenant.
 type session struct {
-	pg       *pgconn.PgConn
-	types    *pgtype.Map
-	pooler   Pooler // what stands between
-	citus    bool   // the scope takes Citus's form
-	prepared statements
-	plain    map[string]bool // by id, those sent with their text; see serverName
-	scope    *pgconn.StatementDescription
-	status   byte // as the server said last: 'I' idle, 'T' in a transaction, 'E' in an aborted one
-	args     arguments
-	out      outbox
-	strayed  func(error) (explained error, doubtful bool) // with a Directory: see tiers.strayed
+	pg        *pgconn.PgConn
+	types     *pgtype.Map
+	pooler    Pooler // what stands between
+	citus     bool   // the scope takes Citus's form
+	prepared  statements
+	plain     map[string]bool // by id, those sent with their text; see serverName
+	scope     *pgconn.StatementDescription
+	status    byte // as the server said last: 'I' idle, 'T' in a transaction, 'E' in an aborted one
+	args      arguments
+	tables    map[uint32]knownTable // by oid; see learn
+	unchecked int                   // statements since the last check
+	out       outbox
+	strayed   func(error) (explained error, doubtful bool) // with a Directory: see tiers.strayed
 	exchange
 }
 

@@ -18,6 +18,10 @@ type prepared struct {
 	formats []int16
 	encode  []encodePlan // how the last arguments were encoded
 	scan    []plan       // how the last destinations were read
+
+	described     int // how often its columns turned out to be others
+	learned       bool
+	tenantColumns []tenantColumn // once learned
 }
 
 // plan reads one column into one type of destination.
@@ -43,6 +47,7 @@ func (p *prepared) describe(fields []pgconn.FieldDescription, types *pgtype.Map)
 		return
 	}
 	p.fields, p.scan, p.formats = fields, nil, make([]int16, len(fields))
+	p.described, p.learned = p.described+1, false
 	for i := range fields {
 		p.formats[i] = types.FormatCodeForOID(fields[i].DataTypeOID)
 	}

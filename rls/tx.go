@@ -2,6 +2,7 @@ package rls
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
@@ -121,6 +122,9 @@ func (tx *Tx) send(tc tenant.Context, sh shape, values []any, r *rows) (err erro
 		if err := r.lease.sess.args.build(r.lease.sess.types, p, values); err != nil {
 			return refuse(r.op, r.stmt, ErrArgument, err)
 		}
+		if r.guard, err = tx.db.guardFor(tc, r.lease.sess, p); err != nil {
+			return fail(r.op, r.stmt, err)
+		}
 		if err = tx.start(tc, p); err == nil {
 			r.reply.sess = r.lease.sess
 			return nil
@@ -183,7 +187,7 @@ func (tx *Tx) hold(tc tenant.Context, write bool) (err error) {
 // noteFailure remembers what the server refused, so that a swallowed error comes up at the commit. That counts also before
 // BEGIN was sent, when a statement could not be prepared: in the order of the function it is a part of the transaction.
 func (tx *Tx) noteFailure(err error) {
-	if tx.failure == nil && err != nil && (tx.aborted() || serverError(err) != nil) {
+	if tx.failure == nil && err != nil && (tx.aborted() || serverError(err) != nil || errors.Is(err, ErrResultTooLarge)) {
 		tx.failure = err
 	}
 }

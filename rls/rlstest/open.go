@@ -22,13 +22,16 @@ func Open(t testing.TB, opts ...Option) *rls.DB {
 }
 
 // Open opens the database with the application's login and the catalog of the option [Catalog], and fails the test when
-// [rls.Open] refuses. Each configure may change the configuration before, which has nothing but the URL set. The DB is
-// closed when the test is over.
+// [rls.Open] refuses. Each configure may change the configuration before, which has the URL set and CheckEvery 1: rows of
+// every result are checked to be the tenant's, and one that is not fails the request and the test. The DB is closed when
+// the test is over.
 func (d *Database) Open(t testing.TB, configure ...func(*rls.Config)) *rls.DB {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	cfg := rls.Config{URL: d.AppURL}
+	cfg := rls.Config{URL: d.AppURL, CheckEvery: 1, OnIncident: func(i rls.Incident) {
+		t.Errorf("a row of %s came back from the database for tenant %s, in %s", i.Relation, i.Tenant, i.Statement)
+	}}
 	for _, change := range configure {
 		change(&cfg)
 	}
