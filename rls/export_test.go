@@ -123,7 +123,7 @@ func (a Admission) State() (free, tenants, waiting int) {
 	used := 0
 	for id, s := range a.inner.shares {
 		used += s.used
-		if s.used > s.most || s.id != id || (s.first == nil) != (s.last == nil) {
+		if s.limit > 0 && s.used > s.limit || s.id != id || (s.first == nil) != (s.last == nil) {
 			panic("a share is not what it says")
 		}
 	}

@@ -3,6 +3,7 @@ package rls
 import (
 	"container/heap"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,8 +13,8 @@ import (
 // admission lets requests to the connections so that no tenant keeps the others from them. It stands in front of the
 // router, and has as many slots as Config.MaxConns says.
 //
-// A tenant may hold at most its Limits.MaxConns slots, so that a few stay for others whatever it does. When more want one
-// than there are, the next free slot goes to the tenant that holds the fewest for its weight, and among equals to the
+// A tenant may hold at most its Limits.MaxConns slots; where none is said, all of them while it is alone, and two in five
+// as soon as others come, so that their statements find connections free and the server's processors not taken. When more want a slot than there are, the next free slot goes to the tenant that holds the fewest for its weight, and among equals to the
 // one that waits longest; within a tenant it is first come, first served. Nobody starves: a tenant that holds
 // nothing is only ever behind those that came before it. Tenants without a request cost nothing.
 type admission struct {
@@ -24,13 +25,20 @@ type admission struct {
 	spare  *share               // one that went, for the next that comes
 	queue  shareQueue           // tenants that want a slot and may have one more
 	turn   uint64               // counts the waits
+
+	recent tenant.ID // who came last
+	mixed  time.Time // when somebody else came last
+	alone  bool      // nobody else came for aloneAfter
 }
+
+// aloneAfter is how long no other tenant must have come until one may have all slots.
+const aloneAfter = time.Second
 
 // share is what one tenant holds and wants.
 type share struct {
 	id          tenant.ID
 	used        int
-	most        int
+	limit       int // Limits.MaxConns
 	weight      int
 	first, last *ticket // the tenant's waiting requests
 	at          int     // its place in the queue; -1 when it is not there
@@ -45,15 +53,16 @@ type ticket struct {
 }
 
 func newAdmission(total int) *admission {
-	return &admission{total: total, free: total, shares: map[tenant.ID]*share{}}
+	return &admission{total: total, free: total, shares: map[tenant.ID]*share{}, alone: true}
 }
 
 // enter waits for a slot. The caller gives it back with leave.
 func (a *admission) enter(ctx context.Context, id tenant.ID, l Limits) (*share, error) {
 	a.mu.Lock()
+	a.meet(id)
 	s := a.share(id)
-	s.most, s.weight = l.mostConns(a.total), max(1, l.Weight)
-	if s.first == nil && s.used < s.most && a.free > 0 { // free slots mean that nobody who may have one waits
+	s.limit, s.weight = l.MaxConns, max(1, l.Weight)
+	if s.first == nil && s.used < a.most(s) && a.free > 0 { // free slots mean that nobody who may have one waits
 		s.used++
 		a.free--
 		a.mu.Unlock()
@@ -81,12 +90,40 @@ func (a *admission) enter(ctx context.Context, id tenant.ID, l Limits) (*share, 
 	a.settle(s)
 	if err == errWaited {
 		err = ErrPoolExhausted
-		if s.used >= s.most && s.most < a.total {
+		if most := a.most(s); s.used >= most && most < a.total {
 			err = ErrTenantBusy
 		}
 	}
 	a.drop(s)
 	return nil, err
+}
+
+// meet notes who comes, and whether tenants are among themselves.
+func (a *admission) meet(id tenant.ID) {
+	now := time.Now()
+	if id != a.recent {
+		if a.recent != (tenant.ID{}) {
+			a.mixed = now
+		}
+		a.recent = id
+	}
+	if alone := a.mixed.IsZero() || now.Sub(a.mixed) > aloneAfter; alone != a.alone {
+		a.alone = alone
+		for _, s := range slices.Clone(a.queue) { // one, as a rule
+			a.settle(s)
+		}
+	}
+}
+
+// most is how many slots a tenant may hold now.
+func (a *admission) most(s *share) int {
+	switch {
+	case s.limit > 0:
+		return min(s.limit, a.total)
+	case a.alone:
+		return a.total
+	}
+	return max((2*a.total+4)/5, min(a.total, 3))
 }
 
 // leave gives a slot back.
@@ -169,7 +206,7 @@ func (s *share) remove(t *ticket) {
 
 // settle puts a share where it belongs in the queue after something about it changed.
 func (a *admission) settle(s *share) {
-	wants := s.first != nil && s.used < s.most
+	wants := s.first != nil && s.used < a.most(s)
 	switch {
 	case wants && s.at < 0:
 		heap.Push(&a.queue, s)

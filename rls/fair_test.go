@@ -28,35 +28,52 @@ func mustEnter(t *testing.T, a rls.Admission, id tenant.ID, l rls.Limits) (leave
 	return leave
 }
 
-// A tenant never holds more than its limit, and what it leaves is for others at once.
+// A tenant that is alone may have all; once others come it gets no more than its part, and they wait for one turn at most.
 func TestAdmissionKeepsRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a, limits := rls.NewAdmission(10), rls.Limits{MaxWait: time.Second}
 		var leaves []func()
-		for range 8 { // three quarters of 10, rounded up
+		for range 10 {
 			leaves = append(leaves, mustEnter(t, a, mary, limits))
 		}
 		start := time.Now()
 		_, err := a.Enter(t.Context(), mary, limits)
-		require.ErrorIs(t, err, rls.ErrTenantBusy)
+		require.ErrorIs(t, err, rls.ErrPoolExhausted, "there are no more")
 		require.Equal(t, time.Second, time.Since(start), "the deadline, on the dot")
+		var second func()
+		var work sync.WaitGroup
+		work.Go(func() { second, err = a.Enter(t.Context(), mary, limits) })
+		synctest.Wait()
+		time.AfterFunc(100*time.Millisecond, leaves[0])
 		start = time.Now()
-		for range 2 {
+		his := mustEnter(t, a, paul, limits)
+		require.Equal(t, 100*time.Millisecond, time.Since(start), "the next one is his, though mary waits longer")
+		for _, leave := range leaves[1:7] { // she has 3 now
+			leave()
+		}
+		work.Wait()
+		require.NoError(t, err)
+		start = time.Now()
+		_, err = a.Enter(t.Context(), mary, limits)
+		require.ErrorIs(t, err, rls.ErrTenantBusy, "5 are free, and 4 are as many as she may have")
+		for range 3 {
 			leaves = append(leaves, mustEnter(t, a, paul, limits))
 		}
-		require.Zero(t, time.Since(start), "no wait for the others")
-		_, err = a.Enter(t.Context(), paul, limits)
-		require.ErrorIs(t, err, rls.ErrPoolExhausted, "paul is within his limit, and there are no more")
+		require.Equal(t, time.Second, time.Since(start), "no wait for him")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		_, err = a.Enter(ctx, mary, limits)
 		require.ErrorIs(t, err, context.DeadlineExceeded, "the caller's own deadline")
-		for _, leave := range leaves {
+		for _, leave := range append(leaves[7:], second, his) {
 			leave()
 		}
 		free, tenants, waiting := a.State()
 		require.Equal(t, []int{10, 0, 0}, []int{free, tenants, waiting}, "idle tenants cost nothing")
+		time.Sleep(2 * time.Second)
+		for range 10 {
+			defer mustEnter(t, a, mary, limits)() // alone again
+		}
 	})
 }
 
@@ -275,7 +292,7 @@ func TestAdmissionInvariants(t *testing.T) {
 // No slot is lost by errors, cancels and panics, and the next request works.
 func TestSlotsComeBack(t *testing.T) {
 	t.Parallel()
-	c := newClinic(t, func(cfg *rls.Config) { cfg.Limits.MaxWait = 50 * time.Millisecond })
+	c := newClinic(t, func(cfg *rls.Config) { cfg.Limits = rls.Limits{MaxWait: 50 * time.Millisecond, MaxConns: 3} })
 	for range 5 {
 		_ = c.db.Exec(c.mary, admit, query.Args{"id": 1, "name": "again"})
 		_ = c.db.Exec(c.mary, admit, query.Args{"id": "no number", "name": "x"})
@@ -301,7 +318,7 @@ func TestSlotsComeBack(t *testing.T) {
 	require.Equal(t, []int{4, 0}, []int{free, tenants})
 
 	open := make([]func(), 0, 3)
-	for range 3 { // three quarters of 4
+	for range 3 {
 		rows, err := c.db.Query(c.mary, allPatients)
 		require.NoError(t, err)
 		open = append(open, rows.Close)

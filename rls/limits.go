@@ -11,8 +11,8 @@ import (
 // Limits bound what one tenant's request may take, so that no tenant can starve the others by accident or on purpose.
 // Where no default is named, a zero field is no limit.
 type Limits struct {
-	// MaxConns bounds the tenant's connections of this DB at one time; further requests of it wait, in order. Default:
-	// three quarters of Config.MaxConns, rounded up, so that others always find some. At most Config.MaxConns.
+	// MaxConns bounds the tenant's connections of this DB at one time; further requests of it wait, in order. Default: all
+	// of Config.MaxConns while no other tenant has come for a second, else two in five, rounded up, and 3 at least.
 	MaxConns int
 	// Weight is the tenant's share, against other tenants' weights, when more requests wait than there are connections.
 	// Default: 1.
@@ -48,14 +48,6 @@ func (l Limits) or(otherwise Limits) Limits {
 		StatementTimeout:  cmp.Or(l.StatementTimeout, otherwise.StatementTimeout),
 		IdleInTransaction: cmp.Or(l.IdleInTransaction, otherwise.IdleInTransaction),
 	}
-}
-
-// mostConns is how many of total connections the tenant may hold.
-func (l Limits) mostConns(total int) int {
-	if l.MaxConns > 0 {
-		return min(l.MaxConns, total)
-	}
-	return (3*total + 3) / 4
 }
 
 // sessionLimits are those whose timeouts a session starts with. Where tenants have timeouts of their own it starts with
