@@ -116,14 +116,17 @@ func WriteSQL(out io.Writer, catalog *query.Catalog, o Options) error {
 // run at every start: what is there already is replaced by the same. When a table can't be locked in time nothing has
 // changed.
 func Apply(ctx context.Context, owner *pgx.Conn, catalog *query.Catalog, o Options) error {
-	if all, err := distributions(ctx, owner); err != nil {
-		return fmt.Errorf("rls: Apply: %w", err)
-	} else if spreads(all) {
-		o.Citus = true
-	}
 	steps, err := Policies(catalog, o)
 	if err != nil {
 		return err
+	}
+	if all, err := distributions(ctx, owner); err != nil {
+		return fmt.Errorf("rls: Apply: %w", err)
+	} else if spreads(all) && !o.Citus {
+		o.Citus = true
+		if steps, err = Policies(catalog, o); err != nil {
+			return err
+		}
 	}
 	positive(&o.LockTimeout, 5*time.Second)
 	return pgx.BeginFunc(ctx, owner, func(tx pgx.Tx) error {
