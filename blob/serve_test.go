@@ -116,7 +116,7 @@ func TestMediaTypesArePinned(t *testing.T) {
 }
 
 // B07: names are data.
-func TestNames(t *testing.T) {
+func TestNamesAreData(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	tc := w.as("mercy")
