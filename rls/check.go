@@ -100,6 +100,23 @@ func (s *session) checkFor(tc tenant.Context, p *prepared, db *DB) (*ownership, 
 	return c, nil
 }
 
+// isCanonical reports that an id is a value of the tenant column's type, in the one form that names it: "007" and "7" are
+// one bigint, and must not be two tenants.
+func isCanonical(id string, t query.Type) bool {
+	form := wireForm(id, t, pgtype.BinaryFormatCode)
+	switch t {
+	case query.BigInt:
+		return len(form) == 8 && form[0] < 0x80 && strconv.FormatUint(binary.BigEndian.Uint64(form), 10) == id
+	case query.UUID:
+		if len(form) != 16 {
+			return false
+		}
+		text := hex.EncodeToString(form)
+		return id == text[:8]+"-"+text[8:12]+"-"+text[12:16]+"-"+text[16:20]+"-"+text[20:]
+	}
+	return true
+}
+
 // wireForm is a tenant's id as the server sends it. An id that can't be one of the type gives bytes that no value has.
 func wireForm(text string, t query.Type, format int16) []byte {
 	if format == pgtype.TextFormatCode || t == query.Text {

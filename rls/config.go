@@ -48,6 +48,11 @@ type Config struct {
 	TypeMap func(*pgtype.Map)
 	// Pooler says what the URL leads to. Default: Open finds out.
 	Pooler Pooler
+	// LoaderURL, when set, is the login of Options.LoaderRole, by which CopyIn runs. Open refuses one that can do anything
+	// else. It is of no use with a Directory. Default: CopyIn runs by the application's login.
+	LoaderURL string
+	// LoaderConns bounds the loader's connections, beside MaxConns. Default: 2.
+	LoaderConns int
 	// CheckEvery is how many statements of a connection share one independent check: whether the rows of a result that
 	// carry a tenant column, as the server describes it, are all the tenant's. 1 checks every result, as tests do; a
 	// negative number none. Default: 100. The first check of a table on a connection costs a round trip.
@@ -73,6 +78,7 @@ func (c Config) withDefaults() Config {
 	positive(&c.ConnectTimeout, 10*time.Second)
 	positive(&c.PingAfter, time.Second)
 	positive(&c.StatementCache, 512)
+	positive(&c.LoaderConns, 2)
 	positive(&c.Limits.MaxWait, c.AcquireTimeout)
 	if c.CheckEvery == 0 {
 		c.CheckEvery = defaultCheckEvery

@@ -20,6 +20,7 @@ type DB struct {
 	closed  atomic.Bool
 
 	admission *admission
+	loader    router // the loader's connections; nil without Config.LoaderURL
 }
 
 // Querier runs statements for a tenant: a *DB, each statement on its own, or a *Tx. It is sealed.
@@ -74,6 +75,9 @@ func (db *DB) Affected(tc tenant.Context, stmt *query.Statement, args ...any) (i
 func (db *DB) Close() {
 	if db.closed.CompareAndSwap(false, true) {
 		db.router.close()
+		if db.loader != nil {
+			db.loader.close()
+		}
 	}
 }
 
@@ -98,6 +102,11 @@ func (db *DB) Stats() Stats { return db.router.stats() }
 // acquire takes a connection for a tenant, for no longer than Config.AcquireTimeout. It is the one place where connections
 // come from; the caller releases the lease.
 func (db *DB) acquire(tc tenant.Context, write bool) (lease, error) {
+	return db.acquireOn(db.router, tc, write)
+}
+
+// acquireOn takes the connection from one of the DB's routers.
+func (db *DB) acquireOn(router router, tc tenant.Context, write bool) (lease, error) {
 	if db.closed.Load() {
 		return lease{}, ErrClosed
 	}
@@ -113,7 +122,7 @@ func (db *DB) acquire(tc tenant.Context, write bool) (lease, error) {
 		}
 	}()
 	wait := &patience{Context: tc, limit: db.config.AcquireTimeout}
-	l, err := db.router.acquire(wait, tc.Tenant(), write)
+	l, err := router.acquire(wait, tc.Tenant(), write)
 	ended := wait.end()
 	switch {
 	case err == nil:

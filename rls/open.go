@@ -45,6 +45,9 @@ func Open(ctx context.Context, cfg Config, catalog *query.Catalog) (*DB, error) 
 		return nil, refuse("Open", nil, ErrOptions, errors.New("the catalog is nil"))
 	}
 	cfg = cfg.withDefaults()
+	if cfg.Directory != nil && cfg.LoaderURL != "" {
+		return nil, refuse("Open", nil, ErrOptions, errors.New("Config.LoaderURL is of no use with a Directory"))
+	}
 	if cfg.Directory != nil {
 		return openTiers(cfg, catalog)
 	}
@@ -59,15 +62,30 @@ func Open(ctx context.Context, cfg Config, catalog *query.Catalog) (*DB, error) 
 	if err != nil {
 		return nil, fail("Open", nil, err)
 	}
-	if reasons = append(reasons, found...); len(reasons) > 0 {
+	reasons = append(reasons, found...)
+	var loader router
+	if cfg.LoaderURL != "" {
+		var wrong []Reason
+		if loader, wrong, err = openLoader(ctx, cfg, catalog); err != nil {
+			return nil, fail("Open", nil, err)
+		}
+		reasons = append(reasons, wrong...)
+	}
+	if len(reasons) > 0 {
+		if loader != nil {
+			loader.close()
+		}
 		return nil, &OpenError{Reasons: sortReasons(reasons)}
 	}
 	startSessions(pool, cfg)
 	shared, err := pgxpool.NewWithConfig(ctx, pool)
 	if err != nil {
+		if loader != nil {
+			loader.close()
+		}
 		return nil, fail("Open", nil, err)
 	}
-	return &DB{catalog: catalog, config: cfg, router: onePool{shared}, admission: newAdmission(cfg.MaxConns)}, nil
+	return &DB{catalog: catalog, config: cfg, router: onePool{shared}, loader: loader, admission: newAdmission(cfg.MaxConns)}, nil
 }
 
 // poolConfig reads the URL, finds what is wrong with it, and pins the session.

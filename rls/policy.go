@@ -32,6 +32,10 @@ type Options struct {
 	// Citus has the policies of tenant relations take the form that Citus can distribute: the setting without a sub-select,
 	// which PostgreSQL reads more often. Apply finds out by itself whether a relation is distributed. Not with FromLogin.
 	Citus bool
+	// LoaderRole, when set, is a login for DB.CopyIn: LOGIN BYPASSRLS and nothing else, a member of nothing. It gets the
+	// right to insert into the columns of tenant relations other than the tenant's, whose default becomes the tenant in
+	// scope: so it can't name a tenant, can't read, and fails without a scope. Default: none.
+	LoaderRole string
 	// LockTimeout bounds how long Apply waits for each table: ALTER TABLE stops all else on it. Default: 5 seconds.
 	LockTimeout time.Duration
 }
@@ -62,12 +66,19 @@ func Policies(catalog *query.Catalog, o Options) ([]Step, error) {
 	if o.Citus && o.TenantFrom == FromLogin {
 		return nil, fmt.Errorf("rls: Policies: %w: on Citus the policies read the setting", ErrOptions)
 	}
+	if o.LoaderRole != "" && (o.TenantFrom != FromSetting || o.LoaderRole == o.AppRole || strings.EqualFold(o.LoaderRole, "public") ||
+		strings.ContainsRune(o.LoaderRole, 0)) {
+		return nil, fmt.Errorf("rls: Policies: %w: LoaderRole is a login of its own, and reads the tenant from the setting", ErrOptions)
+	}
 	return policySteps(catalog.Relations(), o, o.schemaOf), nil
 }
 
 // policySteps writes the policies of relations, each in the schema that schemaOf says.
 func policySteps(relations []query.Relation, o Options, schemaOf func(query.Relation) string) []Step {
 	w := policyWriter{role: quoteName(o.AppRole), source: o.TenantFrom, citus: o.Citus, schemaOf: schemaOf}
+	if o.LoaderRole != "" {
+		w.loader = quoteName(o.LoaderRole)
+	}
 	if w.source == FromLogin {
 		w.logins()
 	}
@@ -76,6 +87,9 @@ func policySteps(relations []query.Relation, o Options, schemaOf func(query.Rela
 		if schema := schemaOf(r); !schemas[schema] {
 			schemas[schema] = true
 			w.add("", "reach the schema", "grant usage on schema %s to %s", quoteName(schema), w.role)
+			if w.loader != "" {
+				w.add("", "let the loader reach it", "grant usage on schema %s to %s", quoteName(schema), w.loader)
+			}
 		}
 		w.relation(r)
 	}
@@ -149,6 +163,7 @@ func Apply(ctx context.Context, owner *pgx.Conn, catalog *query.Catalog, o Optio
 
 // policyWriter collects the steps for one role.
 type policyWriter struct {
+	loader   string // quoted; empty when there is none
 	role     string
 	source   TenantSource
 	citus    bool
@@ -185,6 +200,9 @@ func (w *policyWriter) relation(r query.Relation) {
 		AppPolicy, table, w.role, predicate, predicate)
 	w.add(r.Name, "take other rights", "revoke all on table %s from %s", table, w.role)
 	w.add(r.Name, "give rights", "grant select, insert, update, delete on table %s to %s", table, w.role)
+	if w.loader != "" {
+		w.loaderSteps(r, table)
+	}
 }
 
 // predicateOf is the policy's text. The (select …) makes PostgreSQL evaluate the setting once per statement, the cast

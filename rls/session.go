@@ -26,6 +26,8 @@ type session struct {
 	args      arguments
 	tables    map[uint32]knownTable // by oid; see learn
 	unchecked int                   // statements since the last check
+	copies    map[string]bool       // the temporary tables that CopyIn keeps; nil before the first
+	temporary bool                  // the login may make them
 	out       outbox
 	strayed   func(error) (explained error, doubtful bool) // with a Directory: see tiers.strayed
 	exchange
