@@ -119,6 +119,9 @@ func put(t testing.TB, client rueidis.Client, name string, value []byte) {
 	require.NoError(t, client.Do(context.Background(), client.B().Set().Key(name).Value(rueidis.BinaryString(value)).Px(time.Minute).Build()).Error())
 }
 
+// tcContext is short for what loaders take.
+type tcContext = tenant.Context
+
 var errLoader = errors.New("the loader's own error")
 
 // counted gives a loader of a value, and how often it ran.

@@ -204,8 +204,9 @@ func (o Options[K, V]) client(onInvalidations func([]rueidis.RedisMessage)) (rue
 	c.DisableCache = false
 	c.ClientTrackingOptions = []string{"NOLOOP"}
 	c.OnInvalidations = onInvalidations
-	c.CacheSizeEachConn = 1 << 10 // the client's own cache is not used
-	c.DisableRetry = true         // the breaker decides
+	c.CacheSizeEachConn = 1 << 10                  // the client's own cache is not used
+	c.ClientSetInfo = rueidis.DisableClientSetInfo // one right less for the login
+	c.DisableRetry = true                          // the breaker decides
 	c.BlockingPoolSize = orDefault(c.BlockingPoolSize, 16)
 	c.ReadBufferEachConn = orDefault(c.ReadBufferEachConn, 64<<10)
 	c.WriteBufferEachConn = orDefault(c.WriteBufferEachConn, 64<<10)
