@@ -18,8 +18,10 @@ type link struct {
 	breaker breaker
 
 	client atomic.Pointer[rueidis.Client]
+	doubts atomic.Int32 // answers in a row that were not what was asked for
 	mu     sync.Mutex
 	dial   *dialing // the attempt that runs
+	since  time.Time
 	closed bool
 	done   sync.WaitGroup
 }
@@ -109,6 +111,39 @@ func (l *link) connect(d *dialing) {
 		l.client.Store(&client)
 	}
 	close(d.ended)
+}
+
+// maxDoubts is how many answers in a row may be forged before the connections are made anew.
+const maxDoubts = 8
+
+// doubt counts an answer that was not what was asked for. Many in a row are likelier a connection whose answers have come
+// apart from its questions (X09) than as many forgeries, and a new connection mends that; once in a while at most, for
+// else it would be a way to keep the cache busy.
+func (l *link) doubt() {
+	if l.doubts.Add(1) < maxDoubts {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.doubts.Load() < maxDoubts || l.closed || time.Since(l.since) < l.breaker.rest {
+		return
+	}
+	l.doubts.Store(0)
+	l.since = time.Now()
+	if client := l.client.Swap(nil); client != nil {
+		l.done.Add(1)
+		go func() {
+			defer l.done.Done()
+			(*client).Close()
+		}()
+	}
+}
+
+// trust ends a row of doubts.
+func (l *link) trust() {
+	if l.doubts.Load() != 0 {
+		l.doubts.Store(0)
+	}
 }
 
 // close ends the client and its goroutines.

@@ -115,8 +115,10 @@ func (c *Cache[K, V]) take(pt *part, l *look[V], raw []byte) {
 	if err != nil {
 		pt.count(forged)
 		c.report(IncidentForged, pt, err)
+		c.link.doubt()
 		return
 	}
+	c.link.trust()
 	r, ok := parseRecord(plain)
 	switch {
 	case !ok, r.kind == kindTombstone:
