@@ -81,7 +81,7 @@ func New[K comparable, V any](opts Options[K, V]) (*Cache[K, V], error) {
 		return nil, err
 	}
 	c.opts.Redis = rueidis.ClientOption{}
-	c.link = &link{option: client, timeout: opts.Timeout, breaker: breaker{
+	c.link = &link{option: client, watch: watch{timeout: opts.Timeout}, breaker: breaker{
 		limit: int32(opts.BreakAfter), rest: opts.BreakFor, now: time.Now, changed: c.outage,
 	}}
 	if c.local, err = cache.New(c.localOptions()); err != nil {

@@ -3,6 +3,7 @@ package rediscache
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,11 +31,12 @@ type shard struct {
 	fails   atomic.Uint64        // how often asking failed
 
 	mu      sync.Mutex
-	changes uint64 // of what may have changed the generation
-	last    *view  // the latest, taken up again when it turns out to be the same
-	newest  token  // of all seen
-	owed    uint64 // Sets, Deletes and invalidations that may not have reached the server
-	settled uint64 // how many of them a later invalidation made good
+	changes uint64  // of what may have changed the generation
+	last    *view   // the latest, taken up again when it turns out to be the same
+	newest  token   // of all seen
+	past    []token // the last few that were current
+	owed    uint64  // Sets, Deletes and invalidations that may not have reached the server
+	settled uint64  // how many of them a later invalidation made good
 }
 
 func (s *shard) init(n names, id tenant.ID, bucket int) {
@@ -128,9 +130,12 @@ func (c *Cache[K, V]) ask(ctx context.Context, pt *part, s *shard) (*view, error
 			c.report(IncidentForged, pt, errForged)
 			err = c.renew(ctx, pt, s)
 		case found.token.olderThan(newest):
-			// What the server holds was replaced before: it lost a write, or somebody put an older state back.
-			pt.count(fallbacks)
-			c.report(IncidentFallback, pt, errFallback)
+			// Two programs that invalidate at once may leave the older of their tokens; that is in order, and so is one more.
+			// One that was current before means that the server lost a write, or that somebody put an older state back.
+			if s.wentBack(found.token, newest) {
+				pt.count(fallbacks)
+				c.report(IncidentFallback, pt, errFallback)
+			}
 			err = c.renew(ctx, pt, s)
 		case found.left < c.generationTTL/2:
 			err = c.prolong(ctx, pt, s)
@@ -144,6 +149,19 @@ func (c *Cache[K, V]) ask(ctx context.Context, pt *part, s *shard) (*view, error
 		}
 	}
 	return nil, errUnsettled
+}
+
+// pastTokens is how many tokens of a bucket are remembered, and clockSkew how far apart the clocks of programs may be.
+const (
+	pastTokens = 8
+	clockSkew  = time.Minute
+)
+
+// wentBack says whether a token that is older than another one was replaced before.
+func (s *shard) wentBack(t, newest token) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.past, t) || newest.millis()-t.millis() > uint64(clockSkew.Milliseconds())
 }
 
 var errFallback = errors.New("the server holds a generation older than one that was seen before")
@@ -162,7 +180,10 @@ func (c *Cache[K, V]) publish(pt *part, s *shard, found foundGeneration, changes
 	} else {
 		c.dropLocal(pt)
 	}
-	s.newest = found.token
+	if s.newest = found.token; !slices.Contains(s.past, found.token) {
+		s.past = append(s.past, found.token)
+		s.past = s.past[max(0, len(s.past)-pastTokens):]
+	}
 	s.last = v
 	s.current.Store(v)
 	return v

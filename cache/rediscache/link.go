@@ -14,7 +14,7 @@ import (
 // be made, and a program started, while the server is away.
 type link struct {
 	option  rueidis.ClientOption
-	timeout time.Duration
+	watch   watch
 	breaker breaker
 
 	client atomic.Pointer[rueidis.Client]
@@ -45,11 +45,13 @@ func (l *link) use(ctx context.Context, exchange func(ctx context.Context, clien
 	if !ok {
 		return errOpen
 	}
-	limited, cancel := context.WithTimeout(ctx, l.timeout)
-	defer cancel()
+	limited, watched := l.watch.enter(ctx)
 	client, err := l.connected(limited)
 	if err == nil {
 		err = exchange(limited, client)
+	}
+	if l.watch.leave(watched) && err != nil {
+		err = errTimeout
 	}
 	switch {
 	case err == nil:

@@ -68,7 +68,8 @@ func (p Partition[K, V]) result(e entry[V]) (V, error) {
 // flight looks at the server and then loads; it runs once for all who wait.
 func (p Partition[K, V]) flight(tc tenant.Context, pt *part, k string, key K, load func(tenant.Context) (V, error)) (entry[V], error) {
 	c := p.cache
-	l := &c.read(tc, pt, []string{k})[0]
+	look := c.readOne(tc, pt, k)
+	l := &look
 	if l.found {
 		return c.weighed(l.entry()), nil
 	}

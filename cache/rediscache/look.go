@@ -17,7 +17,7 @@ type look[V any] struct {
 	expires int64 // Unix time in milliseconds
 	view    *view // nil: the server could not be asked
 	name    string
-	seen    []byte // the bytes that stood there, nil for none: a load may replace these and nothing else
+	seen    []byte // the head of what stood there, nil for none: a load may replace this and nothing else
 	began   time.Time
 	problem error // why there is no view
 	shard   *shard
@@ -29,6 +29,38 @@ func (l *look[V]) entry() entry[V] {
 	return entry[V]{value: l.value, absent: l.absent, view: l.view, expires: l.expires}
 }
 
+// readOne asks the server for one key of a tenant: one round trip once its generation is known.
+func (c *Cache[K, V]) readOne(ctx context.Context, pt *part, key string) (l look[V]) {
+	l = look[V]{key: key, shard: c.shardOf(pt, key), began: time.Now()}
+	defer func() { pt.countRead(l.found) }()
+	for range maxReads {
+		if l.view, l.problem = c.view(ctx, pt, l.shard); l.problem != nil {
+			break
+		}
+		l.name = c.names.value(l.shard.tag, l.view.generation, key)
+		var raw []byte
+		l.problem = c.use(ctx, pt, func(ctx context.Context, client rueidis.Client) (err error) {
+			raw, err = bytesOrNil(client.Do(ctx, client.B().Get().Key(l.name).Build()))
+			return err
+		})
+		switch {
+		case l.problem != nil:
+		case l.shard.current.Load() != l.view:
+			l.problem = errUnsettled
+			continue
+		default:
+			c.take(pt, &l, raw)
+			return l
+		}
+		break
+	}
+	l.view = nil
+	return l
+}
+
+// maxReads is how often a value is read whose generation changes meanwhile: that makes it one of the past.
+const maxReads = 3
+
 // read asks the server for keys of one tenant, in one round trip for all once their generations are known.
 func (c *Cache[K, V]) read(ctx context.Context, pt *part, keys []string) []look[V] {
 	looks := make([]look[V], len(keys))
@@ -36,12 +68,11 @@ func (c *Cache[K, V]) read(ctx context.Context, pt *part, keys []string) []look[
 	for i, key := range keys {
 		looks[i] = look[V]{key: key, shard: &pt.shards[c.names.bucketOf(key)], began: now}
 	}
-	// A generation that changes while the value is read makes the value one of the past: read again, under the new one.
 	left := make([]*look[V], len(looks))
 	for i := range looks {
 		left[i] = &looks[i]
 	}
-	for range 3 {
+	for range maxReads {
 		left = c.readOnce(ctx, pt, left)
 		if len(left) == 0 {
 			break
@@ -51,12 +82,7 @@ func (c *Cache[K, V]) read(ctx context.Context, pt *part, keys []string) []look[
 		*l = look[V]{key: l.key, shard: l.shard, began: l.began, problem: errUnsettled}
 	}
 	for i := range looks {
-		switch {
-		case looks[i].found:
-			pt.count(hits)
-		default:
-			pt.count(misses)
-		}
+		pt.countRead(looks[i].found)
 	}
 	return looks
 }
@@ -77,10 +103,6 @@ func (c *Cache[K, V]) readOnce(ctx context.Context, pt *part, looks []*look[V]) 
 	}
 	raw := make([][]byte, len(asked))
 	err := c.use(ctx, pt, func(ctx context.Context, client rueidis.Client) (err error) {
-		if len(asked) == 1 {
-			raw[0], err = bytesOrNil(client.Do(ctx, client.B().Get().Key(asked[0].name).Build()))
-			return err
-		}
 		commands := make([]rueidis.Completed, len(asked))
 		for i, l := range asked {
 			commands[i] = client.B().Get().Key(l.name).Build()
@@ -107,10 +129,10 @@ func (c *Cache[K, V]) readOnce(ctx context.Context, pt *part, looks []*look[V]) 
 
 // take opens what stood under a key's name. Whatever is wrong with it is a miss, and never a value.
 func (c *Cache[K, V]) take(pt *part, l *look[V], raw []byte) {
-	l.seen = raw
 	if raw == nil {
 		return
 	}
+	l.seen = raw[:min(len(raw), headSize)] // with a nonce in it, no other value's
 	plain, err := c.ring.open(l.name, raw)
 	if err != nil {
 		pt.count(forged)
@@ -204,21 +226,22 @@ func (c *Cache[K, V]) store(ctx context.Context, pt *part, items []*item[V]) {
 	})
 }
 
-// replace stores in place of the bytes that the look saw: a tombstone, an expired or a forged value. It takes a connection of
+// replace stores in place of what the look saw: a tombstone, an expired or a forged value. It takes a connection of
 // its own and two round trips, and no script, so that the login needs no right to run any.
 func (c *Cache[K, V]) replace(ctx context.Context, pt *part, it *item[V]) (stored bool, err error) {
 	l := it.look
 	err = c.use(ctx, pt, func(ctx context.Context, client rueidis.Client) error {
 		return client.Dedicated(func(conn rueidis.DedicatedClient) error {
-			replies := conn.DoMulti(ctx, conn.B().Watch().Key(l.name).Build(), conn.B().Get().Key(l.name).Build())
+			replies := conn.DoMulti(ctx, conn.B().Watch().Key(l.name).Build(),
+				conn.B().Getrange().Key(l.name).Start(0).End(headSize-1).Build())
 			if err := replies[0].Error(); err != nil {
 				return err
 			}
-			now, err := bytesOrNil(replies[1])
+			now, err := replies[1].ToString()
 			if err != nil {
 				return err
 			}
-			if now == nil || string(now) != string(l.seen) {
+			if now != string(l.seen) {
 				return conn.Do(ctx, conn.B().Unwatch().Build()).Error()
 			}
 			replies = conn.DoMulti(ctx, conn.B().Multi().Build(),

@@ -33,6 +33,14 @@ func (pt *part) count(which counter) {
 	pt.total[which].Add(1)
 }
 
+func (pt *part) countRead(found bool) {
+	if found {
+		pt.count(hits)
+	} else {
+		pt.count(misses)
+	}
+}
+
 // beginFill announces a read of a key, before it is sent.
 func (pt *part) beginFill(key string) *fill {
 	f := &fill{}

@@ -65,7 +65,7 @@ func (p Partition[K, V]) Get(key K) (V, error) {
 	if err := p.tc.Err(); err != nil {
 		return none, err
 	}
-	l := &p.lookAt(pt, []string{k})[0]
+	l := p.lookAtOne(pt, k)
 	switch {
 	case !l.found && p.tc.Err() != nil:
 		return none, p.tc.Err()
@@ -99,7 +99,19 @@ func (p Partition[K, V]) good(pt *part, key string, e entry[V]) bool {
 	return err == nil && v == e.view
 }
 
-// lookAt reads keys from the server, and puts what it finds into the tier in process.
+// lookAtOne reads a key from the server, and puts what it finds into the tier in process.
+func (p Partition[K, V]) lookAtOne(pt *part, key string) look[V] {
+	c := p.cache
+	if c.opts.Local.Off {
+		return c.readOne(p.tc, pt, key)
+	}
+	f := pt.beginFill(key)
+	l := c.readOne(p.tc, pt, key)
+	p.fill(pt, f, &l)
+	return l
+}
+
+// lookAt is lookAtOne for many keys.
 func (p Partition[K, V]) lookAt(pt *part, keys []string) []look[V] {
 	c := p.cache
 	if c.opts.Local.Off {
@@ -111,19 +123,24 @@ func (p Partition[K, V]) lookAt(pt *part, keys []string) []look[V] {
 	}
 	looks := c.read(p.tc, pt, keys)
 	for i := range looks {
-		l := &looks[i]
-		if !l.found {
-			pt.endFill(keys[i], fills[i], nil)
-			continue
-		}
-		e, ok := c.copied(c.weighed(l.entry()))
-		pt.endFill(keys[i], fills[i], func() {
-			if ok && l.shard.current.Load() == l.view {
-				_ = c.local.In(p.tc).Set(keys[i], e) // counted where it is refused
-			}
-		})
+		p.fill(pt, fills[i], &looks[i])
 	}
 	return looks
+}
+
+// fill puts what a look found into the tier in process, unless the key or the generation changed since it began.
+func (p Partition[K, V]) fill(pt *part, f *fill, l *look[V]) {
+	c := p.cache
+	if !l.found {
+		pt.endFill(l.key, f, nil)
+		return
+	}
+	e, ok := c.copied(c.weighed(l.entry()))
+	pt.endFill(l.key, f, func() {
+		if ok && l.shard.current.Load() == l.view {
+			_ = c.local.In(p.tc).Set(l.key, e) // counted where it is refused
+		}
+	})
 }
 
 // Set stores a value, on the server before it returns. A load of the key that is under way, in this program or another,

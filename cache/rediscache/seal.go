@@ -7,6 +7,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"sync"
+	"sync/atomic"
 )
 
 // A sealed value is
@@ -16,9 +18,11 @@ import (
 // with the version, the key's mark and the full name under which it is stored as associated data. The name holds tenant,
 // bucket, generation, namespace and key, so what was moved from any other place does not open.
 //
-// The nonce is random. Plain AES-GCM's 96 bits would allow some 2^32 values per key before two may share a nonce, which a
-// busy cache writes within days. So each value is sealed with a key of its own, derived from the first half of a nonce
-// of 192 bits: XAES-256-GCM (C2SP, https://c2sp.org/XAES-256-GCM), which allows 2^80.
+// Plain AES-GCM with random nonces of 96 bits would allow some 2^32 values per key before two may share a nonce, which a
+// busy cache writes within days. So this is XAES-256-GCM (C2SP, https://c2sp.org/XAES-256-GCM): the first half of a nonce of
+// 192 bits derives a key, the second is that key's nonce. Both halves are random. As deriving costs more than sealing, a
+// process keeps a first half for 2^20 values, then takes another one; among those, two share a second half with a
+// probability of 2^-57, and no other two share a first half. Whoever reads keeps the keys that proved good.
 const (
 	sealVersion = 1
 	markSize    = 4
@@ -74,6 +78,7 @@ func same(key []byte) bool {
 
 func (r ring) seal(name string, plain []byte) ([]byte, error) { return r[0].seal(name, plain) }
 
+// open gives what is in a sealed value, in the place of its ciphertext. The head stays as it was.
 func (r ring) open(name string, sealed []byte) ([]byte, error) {
 	if len(sealed) < sealedExtra || sealed[0] != sealVersion {
 		return nil, errForged
@@ -90,7 +95,23 @@ func (r ring) open(name string, sealed []byte) ([]byte, error) {
 type sealer struct {
 	mark [markSize]byte // tells the keys apart
 	xaes xaes
+	salt atomic.Pointer[salt]
+	seen sync.Map // of first halves: cipher.AEAD, for reading
+	kept atomic.Int64
+	room sync.Pool // of *[]byte, for associated data
 }
+
+// salt is the first half of nonces, with its key.
+type salt struct {
+	half [12]byte
+	aead cipher.AEAD
+	uses atomic.Int64
+}
+
+const (
+	salted   = 1 << 20 // values that one first half is used for
+	maxSalts = 1024    // keys that are kept for reading
+)
 
 func newSealer(secret []byte) (*sealer, error) {
 	// One secret, two uses: neither the mark nor the key tells of the other.
@@ -110,35 +131,78 @@ func newSealer(secret []byte) (*sealer, error) {
 }
 
 func (s *sealer) seal(name string, plain []byte) ([]byte, error) {
+	own := s.salt.Load()
+	if own == nil || own.uses.Add(1) > salted {
+		own = &salt{}
+		_, _ = rand.Read(own.half[:]) // never fails
+		var err error
+		if own.aead, err = s.xaes.derive(own.half[:]); err != nil {
+			return nil, err
+		}
+		s.salt.Store(own) // of those who come here at once each uses its own once, and the last one's stays
+	}
 	sealed := make([]byte, headSize, sealedExtra+len(plain))
 	sealed[0] = sealVersion
 	copy(sealed[1:], s.mark[:])
 	nonce := sealed[1+markSize : headSize]
-	_, _ = rand.Read(nonce) // never fails
-	aead, err := s.xaes.derive(nonce[:12])
-	if err != nil {
-		return nil, err
-	}
-	return aead.Seal(sealed, nonce[12:], plain, associated(sealed, name)), nil
+	copy(nonce, own.half[:])
+	_, _ = rand.Read(nonce[12:])
+	data := s.associated(sealed, name)
+	defer s.room.Put(data)
+	return own.aead.Seal(sealed, nonce[12:], plain, *data), nil
 }
 
 func (s *sealer) open(name string, sealed []byte) ([]byte, error) {
 	nonce := sealed[1+markSize : headSize]
-	aead, err := s.xaes.derive(nonce[:12])
-	if err != nil {
-		return nil, err
+	half := [12]byte(nonce)
+	aead, known := s.known(half)
+	if !known {
+		var err error
+		if aead, err = s.xaes.derive(half[:]); err != nil {
+			return nil, err
+		}
 	}
-	plain, err := aead.Open(nil, nonce[12:], sealed[headSize:], associated(sealed, name))
+	data := s.associated(sealed, name)
+	plain, err := aead.Open(sealed[headSize:headSize], nonce[12:], sealed[headSize:], *data)
+	s.room.Put(data)
 	if err != nil {
 		return nil, errForged
+	}
+	if !known { // only now: nobody else can fill the table
+		s.keep(half, aead)
 	}
 	return plain, nil
 }
 
-// associated is what a value is bound to besides its nonce.
-func associated(sealed []byte, name string) []byte {
-	data := make([]byte, 0, 1+markSize+len(name))
-	return append(append(data, sealed[:1+markSize]...), name...)
+func (s *sealer) known(half [12]byte) (cipher.AEAD, bool) {
+	if own := s.salt.Load(); own != nil && own.half == half {
+		return own.aead, true
+	}
+	found, ok := s.seen.Load(half)
+	if !ok {
+		return nil, false
+	}
+	aead, ok := found.(cipher.AEAD)
+	return aead, ok
+}
+
+// keep remembers a derived key. When there are too many, most are of processes that ended, so all make room.
+func (s *sealer) keep(half [12]byte, aead cipher.AEAD) {
+	if s.kept.Add(1) > maxSalts {
+		s.kept.Store(1)
+		s.seen.Clear()
+	}
+	s.seen.Store(half, aead)
+}
+
+// associated is what a value is bound to besides its nonce. Put it back when it was used.
+func (s *sealer) associated(sealed []byte, name string) *[]byte {
+	data, ok := s.room.Get().(*[]byte)
+	if !ok {
+		data = new([]byte)
+	}
+	*data = append(append((*data)[:0], sealed[:1+markSize]...), name...)
+	return data
 }
 
 // xaes derives the keys of XAES-256-GCM: CMAC in counter mode, which for its fixed input is two blocks of AES.

@@ -42,7 +42,7 @@ func TestASealHoldsEveryByteAndThePlace(t *testing.T) {
 	require.Empty(t, hint)
 	sealed, err := r.seal("{t:a}:x", []byte("value"))
 	require.NoError(t, err)
-	plain, err := r.open("{t:a}:x", sealed)
+	plain, err := r.open("{t:a}:x", bytes.Clone(sealed))
 	require.NoError(t, err)
 	require.Equal(t, "value", string(plain))
 	for i := range sealed {
@@ -54,11 +54,11 @@ func TestASealHoldsEveryByteAndThePlace(t *testing.T) {
 		}
 	}
 	for cut := range len(sealed) {
-		_, err := r.open("{t:a}:x", sealed[:cut])
+		_, err := r.open("{t:a}:x", bytes.Clone(sealed[:cut]))
 		require.ErrorIs(t, err, errForged)
 	}
 	for _, place := range []string{"{t:b}:x", "{t:a}:y", "{t:a}:x ", ""} {
-		_, err := r.open(place, sealed)
+		_, err := r.open(place, bytes.Clone(sealed))
 		require.ErrorIs(t, err, errForged)
 	}
 	again, err := r.seal("{t:a}:x", []byte("value"))
@@ -80,7 +80,7 @@ func TestKeysRotate(t *testing.T) {
 		sealed []byte
 		opens  bool
 	}{{older, old, true}, {both, old, true}, {newer, old, false}, {older, fresh, false}, {both, fresh, true}, {newer, fresh, true}} {
-		_, err := c.ring.open("n", c.sealed)
+		_, err := c.ring.open("n", bytes.Clone(c.sealed))
 		require.Equal(t, c.opens, err == nil)
 	}
 }
@@ -120,7 +120,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add("m", sealed)
 	f.Add("", []byte{1})
 	f.Fuzz(func(t *testing.T, name string, data []byte) {
-		plain, err := r.open(name, data)
+		plain, err := r.open(name, bytes.Clone(data))
 		if name == "n" && bytes.Equal(data, sealed) {
 			require.NoError(t, err)
 			return
@@ -129,4 +129,27 @@ func FuzzOpen(f *testing.F) {
 		require.Nil(t, plain)
 		_, _ = parseRecord(data)
 	})
+}
+
+// A first half of nonces is given up after its values; readers follow, and their table stays bounded.
+func TestNoncesChangeBothHalves(t *testing.T) {
+	t.Parallel()
+	writer, _ := newRing([][]byte{testKey(1)})
+	reader, _ := newRing([][]byte{testKey(1)})
+	halves, nonces := map[string]bool{}, map[string]bool{}
+	for range 3 * maxSalts {
+		sealed, err := writer.seal("n", []byte("value"))
+		require.NoError(t, err)
+		nonce := string(sealed[1+markSize : headSize])
+		require.False(t, nonces[nonce])
+		nonces[nonce], halves[nonce[:12]] = true, true
+		plain, err := reader.open("n", bytes.Clone(sealed))
+		require.NoError(t, err)
+		require.Equal(t, "value", string(plain))
+		writer[0].salt.Load().uses.Add(salted / 2) // as if half of its values were sealed
+	}
+	require.InDelta(t, maxSalts*3/2, len(halves), 3)
+	kept := 0
+	reader[0].seen.Range(func(any, any) bool { kept++; return true })
+	require.LessOrEqual(t, kept, maxSalts)
 }
