@@ -127,10 +127,17 @@ func (s *session) citusScope(scope string) ([]string, error) {
 	return append(set, "set local citus.propagate_set_commands = 'local'", "set local "+Setting+" = '"+scope+"'"), nil
 }
 
-// surround is what travels before and after a request, and whether the scope's own statement travels too. On Citus the scope
+// surround is what travels before and after a request, and whether the scope's own statement travels too: not where the
+// connection has been one tenant's from its start (settle). On Citus the scope
 // needs a transaction: a request outside one brings BEGIN and COMMIT along, in the same round trip, and one in a
 // transaction brings the scope behind its BEGIN and not again, since a SET LOCAL costs a trip to the worker.
 func (s *session) surround(scope string, controls []string) (before, after []string, own bool, err error) {
+	if s.own != "" {
+		if scope != s.own { // can't be: the router gives a tenant's connection to nobody else
+			return nil, nil, false, s.outOfStep()
+		}
+		return controls, nil, false, nil
+	}
 	if !s.citus {
 		return controls, nil, true, nil
 	}

@@ -148,3 +148,13 @@ func (db *DB) Remembered() (known, unknown int) {
 func Names(prefix, database string, id tenant.ID) (schema, login string) {
 	return schemaName(id), loginName(prefix, database, id)
 }
+
+// QueryAs sends text on a connection of one tenant, with the scope of another.
+func (db *DB) QueryAs(tc tenant.Context, scope, sql string) error {
+	r := &rows{op: "QueryAs"}
+	if err := db.send(tc, scope, shape{id: sql, sql: sql}, nil, r); err != nil {
+		return err
+	}
+	r.Close()
+	return r.Err()
+}

@@ -39,10 +39,34 @@ func (t *tiers) dial(ctx context.Context, at place, id tenant.ID) (*pgx.Conn, er
 		return nil, err
 	}
 	if !at.tenant.IsZero() {
-		sessionOf(conn).strayed = func(err error) (error, bool) { return t.strayed(at, err) }
+		sess := sessionOf(conn)
+		sess.strayed = func(err error) (error, bool) { return t.strayed(at, err) }
+		if err := sess.settle(ctx, at, t.config); err != nil {
+			return nil, err
+		}
 	}
 	good = true
 	return conn, nil
+}
+
+// settle puts the session of a connection that is one tenant's alone into its scope, for good: there the scope need not
+// travel with each statement. Nothing is left behind by it for anybody else (threat X05), since nobody else ever gets the
+// connection; a request with another scope is refused before it is sent. On shared tables it is done only where the policies
+// don't read the setting.
+func (s *session) settle(ctx context.Context, at place, cfg Config) error {
+	if at.tier == TierPool && cfg.TenantFrom == FromSetting || s.citus || len(s.out.bindScope.Parameters) != 1 {
+		return nil
+	}
+	scope := at.tenant.String()
+	result := s.pg.ExecParams(ctx, "select pg_catalog.set_config('"+Setting+"', $1, false)", [][]byte{[]byte(scope)}, nil, nil, nil).Read()
+	if result.Err != nil {
+		return result.Err
+	}
+	if len(result.Rows) != 1 || string(result.Rows[0][0]) != scope {
+		return errOutOfStep
+	}
+	s.own = scope
+	return nil
 }
 
 // login connects with the credentials of the moment.

@@ -29,6 +29,7 @@ type session struct {
 	copies    map[string]bool       // the temporary tables that CopyIn keeps; nil before the first
 	temporary bool                  // the login may make them
 	out       outbox
+	own       string                                       // the only tenant of the connection, whose scope the session keeps; see settle
 	strayed   func(error) (explained error, doubtful bool) // with a Directory: see tiers.strayed
 	exchange
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -184,4 +185,34 @@ func TestStatusChangesMidTransaction(t *testing.T) {
 	})
 	require.ErrorIs(t, err, rls.ErrMoving)
 	require.Equal(t, []string{"Anna 1"}, patientsOf(t, db, anna), "reading goes on, and nothing was written")
+}
+
+// X10: a connection that has been one tenant's from its start takes no other's scope, and its session keeps the own one.
+func TestATenantsConnectionIsItsOwn(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	anna := w.settle(t, "Anna", 1)
+	db := w.open(t)
+	require.NoError(t, db.QueryAs(anna, anna.Tenant().String(), "select name from patients"))
+	require.Error(t, db.QueryAs(anna, mary.String(), "select name from patients"))
+	require.Zero(t, db.Stats().Open, "it is closed")
+	require.Equal(t, []string{"Anna 1"}, patientsOf(t, db, anna))
+	require.Equal(t, 0, countOwn(t, w, "Anna", "insert into %s.patients values ('"+mary.String()+"', 1, 'x')"), "row-level security holds inside the schema too")
+}
+
+// countOwn runs SQL beside the library as a bridge tenant's login, in its own scope, and counts the rows written.
+func countOwn(t testing.TB, w *town, name, sql string) int {
+	t.Helper()
+	entry := mustEntry(t, w, name)
+	config, err := pgx.ParseConfig(w.AppURL)
+	require.NoError(t, err)
+	config.User, config.Password = entry.Login, w.passwords[entry.Login]
+	conn, err := pgx.ConnectConfig(context.Background(), config)
+	require.NoError(t, err)
+	defer conn.Close(context.Background())
+	_, err = conn.Exec(context.Background(), "select set_config('septum.tenant', $1, false)", townID(name).String())
+	require.NoError(t, err)
+	tag, err := conn.Exec(context.Background(), fmt.Sprintf(sql, pgx.Identifier{entry.Schema}.Sanitize()))
+	require.ErrorContains(t, err, "row-level security")
+	return int(tag.RowsAffected())
 }
