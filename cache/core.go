@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"runtime/debug"
 	"time"
 )
@@ -144,7 +145,9 @@ func (ch *chamber[K, V]) makeRoom(weight int64) error {
 		if !ok {
 			break
 		}
-		payer.evict(need)
+		if payer.evict(need) == 0 { // what it holds is just being stored, by somebody who needs the processor
+			runtime.Gosched()
+		}
 	}
 	return ch.refuse(countRefusedQuota, "it would take others below their share, or their reserves leave no room", nil)
 }
