@@ -39,6 +39,7 @@ func main() {
 
 func run(ctx context.Context, prefix string) error {
 	all := slices.Concat(execBenchmarks(), poolerBenchmarks(), tierBenchmarks(), fairBenchmarks(), queryBenchmarks(), cacheBenchmarks(), blobBenchmarks(), redisBenchmarks())
+	all = append(all, auditBenchmarks()...)
 	found := false
 	for _, b := range all {
 		if !strings.HasPrefix(b.name, prefix) {

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 versions=(16.14.0-beta.17 17.10.0-beta.17 18.4.0-beta.17)
-packages=(./rls/... ./query/... ./examples/quickstart ./examples/sqlc ./examples/entity/...)
+packages=(./internal/audit ./rls/... ./query/... ./examples/quickstart ./examples/sqlc ./examples/entity/...)
 
 case "$(uname -s)-$(uname -m)" in
 Linux-x86_64) platform=linux-x64 ;;

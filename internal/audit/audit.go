@@ -133,7 +133,7 @@ func (r *runner) try() error {
 		return err
 	}
 	if able && !r.login.super && !r.login.bypass {
-		if err := r.probe(); err != nil {
+		if err := errors.Join(r.probe(), r.close()); err != nil {
 			return err
 		}
 		if r.standby {

@@ -53,8 +53,8 @@ func columnRules() []Rule {
 			}},
 		{ID: "SEP066", Name: "no-tenant-index", Title: "No index of a tenant relation starts with the tenant column", Severity: low, Evidence: byCatalog,
 			Threats: []string{"R20"},
-			Why:  "Every statement reads the rows of all tenants to find one's own: slow for all, and slower the more the others have.",
-			Mend: "Create an index that starts with the tenant column.",
+			Why:     "Every statement reads the rows of all tenants to find one's own: slow for all, and slower the more the others have.",
+			Mend:    "Create an index that starts with the tenant column.",
 			find: func(d *database) []Finding {
 				return d.eachTenant(func(r *relation) (Finding, bool) {
 					if r.tenant == nil {
@@ -67,14 +67,14 @@ func columnRules() []Rule {
 			}},
 		{ID: "SEP067", Name: "index-without-tenant", Title: "An index of a tenant relation does not start with the tenant column", Severity: low, Evidence: byCatalog,
 			Threats: []string{"R20"},
-			Why:  "Searching it meets the rows of all tenants, most of which the policy then throws away.",
-			Mend: "Put the tenant column in front.",
-			find: indexesWithoutTenant},
+			Why:     "Searching it meets the rows of all tenants, most of which the policy then throws away.",
+			Mend:    "Put the tenant column in front.",
+			find:    indexesWithoutTenant},
 		{ID: "SEP068", Name: "leaky-index", Title: "An index is of little use under a policy, since its operators are not leakproof", Severity: info, Evidence: byCatalog,
 			Threats: []string{"R06", "R20"},
-			Why:  "PostgreSQL applies the policy before any operator that could leak (LIKE, numeric =, lower(x), jsonb, arrays, full text), so it does not search the index by it.",
-			Mend: "Keep what is searched in a column of a leakproof type (a generated one, say), behind the tenant column in a btree index.",
-			find: leakyIndexes},
+			Why:     "PostgreSQL applies the policy before any operator that could leak (LIKE, numeric =, lower(x), jsonb, arrays, full text), so it does not search the index by it.",
+			Mend:    "Keep what is searched in a column of a leakproof type (a generated one, say), behind the tenant column in a btree index.",
+			find:    leakyIndexes},
 	}
 }
 

@@ -31,7 +31,7 @@ func load(ctx context.Context, conn *pgx.Conn, in Input) (*database, error) {
 		l := loader{database: d, ctx: ctx, tx: tx}
 		for _, step := range []func() error{
 			l.server, l.loadRoles, l.memberships, l.reach, l.loadSettings, l.databaseACL,
-			l.loadSchemas, l.loadRelations, l.rights, l.rightsOfOthers, l.columns, l.loadConstraints, l.loadIndexes, l.inheritance,
+			l.loadSchemas, l.loadRelations, l.rights, l.rightsOfOthers, l.columns, l.loadConstraints, l.loadIndexes, l.definitions, l.inheritance,
 			l.loadPolicies, l.loadRewrites, l.loadFunctions, l.functionRights, l.functionCalls, l.loadTriggers,
 			l.loadPublications, l.loadEventTriggers, l.loadDefaults, l.loadLargeObjects, l.loadCatalogRights,
 		} {

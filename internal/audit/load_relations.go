@@ -108,9 +108,9 @@ func (l *loader) loadConstraints() error {
 	var columns, toColumns []int16
 	var parent oid
 	return l.each(`select c.oid, c.conrelid, c.conname::text, c.contype::text, coalesce(c.conkey, '{}'), c.confrelid, coalesce(c.confkey, '{}'),
-			c.convalidated, c.conindid, c.conparentid, case when c.contype = 'n' then '' else pg_get_constraintdef(c.oid) end
+			c.convalidated, c.conindid, c.conparentid
 		from pg_constraint c where (c.contype in ('p', 'u', 'x', 'f') or c.contype = 'n' and not c.convalidated) and c.conrelid >= 16384 order by c.oid`, nil,
-		[]any{&c.oid, &on, &c.name, &c.kind, &columns, &to, &toColumns, &c.validated, &c.index, &parent, &c.definition}, func() {
+		[]any{&c.oid, &on, &c.name, &c.kind, &columns, &to, &toColumns, &c.validated, &c.index, &parent}, func() {
 			if r := l.relations[on]; r != nil {
 				made := c
 				made.relation, made.to, made.parent = r, l.relations[to], parent != 0
@@ -123,32 +123,92 @@ func (l *loader) loadConstraints() error {
 // loadIndexes reads indexes with the operators and functions of their columns that are not leakproof: under a policy
 // PostgreSQL does not use those columns to find rows.
 func (l *loader) loadIndexes() error {
+	leaky := map[oid][]string{} // by operator class
+	var class oid
+	var names []string
+	// Of a btree, equality counts; of other methods, all operators.
+	err := l.each(`select o.oid, array_agg(distinct p.proname::text order by p.proname::text) from pg_opclass o join pg_am am on am.oid = o.opcmethod
+			join pg_amop a on a.amopfamily = o.opcfamily and a.amoplefttype = o.opcintype
+				and (am.amname <> 'btree' or a.amopstrategy = 3 and a.amoprighttype = o.opcintype)
+			join pg_operator op on op.oid = a.amopopr join pg_proc p on p.oid = op.oprcode
+		where not p.proleakproof group by o.oid`, nil, []any{&class, &names}, func() { leaky[class] = slices.Clone(names) })
+	if err != nil {
+		return err
+	}
+	constraints := map[oid]bool{}
+	for _, r := range l.sorted {
+		for _, c := range r.constraints {
+			if c.kind != "f" {
+				constraints[c.index] = true
+			}
+		}
+	}
 	var x index
 	var on oid
 	var keys []int16
-	var leaky []string
-	return l.each(`select i.indexrelid, i.indrelid, c.relname::text, i.indisunique, i.indisprimary, i.indisexclusion,
-			exists (select from pg_constraint k where k.conindid = i.indexrelid and k.conrelid = i.indrelid),
-			(i.indkey::int2[])[0:i.indnkeyatts - 1], am.amname::text, pg_get_indexdef(i.indexrelid), i.indpred is not null, c.relispartition,
-			array(select distinct p.proname::text from unnest((i.indclass::oid[])[0:i.indnkeyatts - 1]) as used(class)
-					join pg_opclass o on o.oid = used.class join pg_amop a on a.amopfamily = o.opcfamily and a.amoplefttype = o.opcintype
-						and (am.amname <> 'btree' or a.amopstrategy = 3 and a.amoprighttype = o.opcintype)
-					join pg_operator op on op.oid = a.amopopr join pg_proc p on p.oid = op.oprcode
-					where not p.proleakproof
-				union
-				select p.proname::text from regexp_matches(i.indexprs::text, ':(?:funcid|opfuncid) (\d+)', 'g') as m join pg_proc p on p.oid = m[1]::oid
-					where not p.proleakproof
-				order by 1)
+	var classes []oid
+	return l.each(`select i.indexrelid, i.indrelid, c.relname::text, i.indisunique, i.indisprimary, i.indisexclusion, (i.indkey::int2[])[0:i.indnkeyatts - 1],
+			(i.indclass::oid[])[0:i.indnkeyatts - 1], am.amname::text, i.indpred is not null, c.relispartition,
+			case when i.indexprs is null then '{}' else array(select distinct p.proname::text
+				from regexp_matches(i.indexprs::text, ':(?:funcid|opfuncid) (\d+)', 'g') as m join pg_proc p on p.oid = m[1]::oid
+				where not p.proleakproof order by 1) end
 		from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am am on am.oid = c.relam
 		where i.indrelid >= 16384 and i.indisvalid order by i.indexrelid`, nil,
-		[]any{&x.oid, &on, &x.name, &x.unique, &x.primary, &x.exclusion, &x.constraint, &keys, &x.method, &x.definition, &x.partial, &x.inherited, &leaky},
+		[]any{&x.oid, &on, &x.name, &x.unique, &x.primary, &x.exclusion, &keys, &classes, &x.method, &x.partial, &x.inherited, &names},
 		func() {
-			if r := l.relations[on]; r != nil {
-				made := x
-				made.relation, made.keys, made.leaky = r, slices.Clone(keys), slices.Clone(leaky)
-				r.indexes = append(r.indexes, &made)
+			r := l.relations[on]
+			if r == nil {
+				return
 			}
+			made := x
+			made.relation, made.keys, made.constraint, made.leaky = r, slices.Clone(keys), constraints[x.oid], slices.Clone(names)
+			for _, class := range classes {
+				made.leaky = append(made.leaky, leaky[class]...)
+			}
+			slices.Sort(made.leaky)
+			made.leaky = slices.Compact(made.leaky)
+			r.indexes = append(r.indexes, &made)
 		})
+}
+
+// definitions prints the constraints and indexes that rules may have to write anew. Printing all would take longer than
+// all the rest.
+func (l *loader) definitions() error {
+	constraints, indexes := map[oid]*constraint{}, map[oid]*index{}
+	var ids []oid
+	for _, r := range l.sorted {
+		for _, c := range r.constraints {
+			key := r.tenant != nil && len(c.columns) > 0 && !slices.Contains(c.columns, r.tenant.number)
+			if c.kind != "n" && (key || !c.validated || c.kind == "x" || c.to != nil && c.to.tenant != nil) {
+				constraints[c.oid] = c
+				ids = append(ids, c.oid)
+			}
+		}
+		for _, x := range r.indexes {
+			if r.tenant != nil && !x.leads(r.tenant) {
+				indexes[x.oid] = x
+				ids = append(ids, x.oid)
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	var id oid
+	var definition string
+	err := l.each(`select oid, pg_get_constraintdef(oid) from pg_constraint where oid = any($1)`, []any{ids}, []any{&id, &definition}, func() {
+		if c := constraints[id]; c != nil {
+			c.definition = definition
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return l.each(`select indexrelid, pg_get_indexdef(indexrelid) from pg_index where indexrelid = any($1)`, []any{ids}, []any{&id, &definition}, func() {
+		if x := indexes[id]; x != nil {
+			x.definition = definition
+		}
+	})
 }
 
 func (l *loader) inheritance() error {
@@ -162,26 +222,40 @@ func (l *loader) inheritance() error {
 }
 
 func (l *loader) loadPolicies() error {
-	var on oid
+	byOID := map[oid]*policy{}
+	var id, on oid
 	var p policy
-	var roles, functions, relations []oid
-	return l.each(`select polrelid, polname::text, case polcmd when '*' then 'ALL' when 'r' then 'SELECT' when 'a' then 'INSERT'
+	var roles []oid
+	err := l.each(`select oid, polrelid, polname::text, case polcmd when '*' then 'ALL' when 'r' then 'SELECT' when 'a' then 'INSERT'
 				when 'w' then 'UPDATE' when 'd' then 'DELETE' end,
-			polpermissive, polroles, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid), polqual::text, polwithcheck::text,
-			array(select distinct d.refobjid from pg_depend d where d.classid = 'pg_policy'::regclass and d.objid = p.oid
-				and d.refclassid = 'pg_proc'::regclass order by 1),
-			array(select distinct d.refobjid from pg_depend d where d.classid = 'pg_policy'::regclass and d.objid = p.oid
-				and d.refclassid = 'pg_class'::regclass and d.refobjid <> p.polrelid order by 1)
-		from pg_policy p order by polrelid, polname`, nil,
-		[]any{&on, &p.name, &p.command, &p.permissive, &roles, &p.using, &p.check, &p.usingTree, &p.checkTree, &functions, &relations}, func() {
+			polpermissive, polroles, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid), polqual::text, polwithcheck::text
+		from pg_policy order by polrelid, polname`, nil,
+		[]any{&id, &on, &p.name, &p.command, &p.permissive, &roles, &p.using, &p.check, &p.usingTree, &p.checkTree}, func() {
 			if r := l.relations[on]; r != nil {
 				made := p
-				made.relation, made.roles, made.functions = r, slices.Clone(roles), slices.Clone(functions)
-				made.relations = slices.Clone(relations)
+				made.relation, made.roles = r, slices.Clone(roles)
+				byOID[id] = &made
 				r.policies = append(r.policies, &made)
 				l.policies = append(l.policies, &made)
 			}
 			p.using, p.check, p.usingTree, p.checkTree = nil, nil, nil, nil
+		})
+	if err != nil {
+		return err
+	}
+	// What they name. PostgreSQL's own functions are not recorded as dependencies.
+	var target oid
+	var isFunction bool
+	return l.each(`select distinct objid, refobjid, refclassid = 'pg_proc'::regclass from pg_depend
+		where classid = 'pg_policy'::regclass and refclassid in ('pg_proc'::regclass, 'pg_class'::regclass) order by 1, 2`,
+		nil, []any{&id, &target, &isFunction}, func() {
+			switch p := byOID[id]; {
+			case p == nil:
+			case isFunction:
+				p.functions = append(p.functions, target)
+			case target != p.relation.oid:
+				p.relations = append(p.relations, target)
+			}
 		})
 }
 

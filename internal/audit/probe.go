@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -232,7 +233,7 @@ func (r *runner) read(s scene, batch []*relation) error {
 	}
 	results, err := r.script(r.begin(s, asked[0]), strings.Join(parts, " union all ")+" order by 1")
 	if err == nil {
-		rows := results[len(results)-1].Rows
+		rows := results[len(results)-2].Rows // the last but ROLLBACK
 		for i, x := range asked {
 			if string(rows[i][1]) == "t" {
 				r.found(s.rule, Finding{Object: x.name, Relation: x.name, What: s.what + ", the application reads rows of " + x.name,
@@ -288,25 +289,34 @@ func (r *runner) refused(s scene, x *relation, err error) {
 	}
 }
 
-// script runs statements in one round trip, and ends the transaction that they began. The error is the first one's; the
-// results are those of the statements before it.
+// script runs statements in one round trip, in a transaction that they begin and that it ends. The error is the first
+// one's; the results are those of the statements before it. A transaction that failed is ended by the next script, or
+// by close, which saves a round trip for each statement that is meant to fail.
 func (r *runner) script(statements ...string) ([]*pgconn.Result, error) {
 	pg := r.conn.PgConn()
-	results, err := pg.Exec(r.ctx, strings.Join(statements, "; ")).ReadAll()
-	if err == nil {
-		for _, result := range results {
-			if result.Err != nil {
-				err = result.Err
-			}
+	if pg.TxStatus() != 'I' {
+		statements = append([]string{"rollback"}, statements...)
+	}
+	results, err := pg.Exec(r.ctx, strings.Join(append(statements, "rollback"), "; ")).ReadAll()
+	if len(results) > 0 && len(statements) > 0 && statements[0] == "rollback" {
+		results = results[1:]
+	}
+	for _, result := range results {
+		if err == nil {
+			err = result.Err
 		}
 	}
-	if pg.IsClosed() {
-		return results, err
-	}
-	if _, rollback := pg.Exec(r.ctx, "rollback").ReadAll(); rollback != nil {
-		return results, errors.Join(rollback, err)
-	}
 	return results, err
+}
+
+// close ends a transaction that failed.
+func (r *runner) close() error {
+	pg := r.conn.PgConn()
+	if pg.IsClosed() || pg.TxStatus() == 'I' {
+		return nil
+	}
+	_, err := pg.Exec(context.WithoutCancel(r.ctx), "rollback").ReadAll()
+	return err
 }
 
 // sqlState is the server's code for an error; empty when it is not the server's, or says that it goes away.

@@ -85,5 +85,5 @@ func TestAuditChangesNothing(t *testing.T) {
 	for _, gap := range report.Incomplete {
 		skipped = append(skipped, gap.What+" "+gap.Object)
 	}
-	require.Equal(t, []string{"behaviour: insert public.encounters", "behaviour: update public.encounters", "behaviour: delete public.encounters"}, skipped)
+	require.Equal(t, []string{"behaviour: update public.encounters", "behaviour: delete public.encounters", "behaviour: insert public.encounters"}, skipped)
 }

@@ -30,10 +30,33 @@ func (r *runner) write(x *relation, real []string) error {
 	if r.standby {
 		return nil
 	}
-	for _, try := range []func(*relation, []string) error{r.insertAcross, r.bareWrites} {
-		if err := try(x, real); err != nil {
+	// Each takes a round trip; together they take one. When an early one fails, the rest is tried again without it.
+	tries := slices.Concat(r.bareWrites(x), r.insertAcross(x, real))
+	for len(tries) > 0 {
+		statements := []string{r.begin(scene{}, x)}
+		for _, try := range tries {
+			statements = append(statements, "set local "+settingName(r.input.Setting)+" = "+text(try.tenant), try.sql)
+		}
+		results, err := r.script(statements...)
+		code := sqlState(err)
+		if err != nil && code == "" {
 			return err
 		}
+		at := len(tries) // the one that failed
+		if err != nil {
+			if at = (len(results) - r.beginLength()) / 2; at < 0 || at >= len(tries) {
+				r.gone(x, code)
+				return nil
+			}
+		}
+		for i, try := range tries[:min(at+1, len(tries))] {
+			if i < at {
+				try.outcome(nil)
+			} else {
+				try.outcome(err)
+			}
+		}
+		tries = tries[min(at+1, len(tries)):]
 	}
 	if r.input.ProbeRows {
 		return r.writeRows(x, real)
@@ -41,8 +64,17 @@ func (r *runner) write(x *relation, real []string) error {
 	return nil
 }
 
+// try is one write: in which tenant's session, and what its outcome means.
+type try struct {
+	tenant, sql string
+	outcome     func(error)
+}
+
+// beginLength is how many statements begin has for a scene without a tenant.
+func (r *runner) beginLength() int { return strings.Count(r.begin(scene{}, nil), ";") + 1 }
+
 // insertAcross inserts a row of one tenant in the session of another.
-func (r *runner) insertAcross(x *relation, real []string) error {
+func (r *runner) insertAcross(x *relation, real []string) []try {
 	if !r.input.ProbeRows && !x.quiet(onInsert, "3") {
 		r.gap("behaviour: insert", x.name, "its triggers or rules would run", "try it on a copy, with rows probed")
 		return nil
@@ -66,24 +98,20 @@ func (r *runner) insertAcross(x *relation, real []string) error {
 		columns, values = append(columns, c.sql), append(values, value)
 	}
 	sql := fmt.Sprintf("insert into %s (%s) overriding system value values (%s)", x.name, strings.Join(columns, ", "), strings.Join(values, ", "))
-	_, err := r.script(r.begin(scene{set: true, tenant: mine}, x), sql)
-	code := sqlState(err)
-	if err != nil && code == "" {
-		return err
-	}
-	var pg *pgconn.PgError
-	errors.As(err, &pg)
-	passed := err == nil || strings.HasPrefix(code, "23") && pg.DataTypeName == "" && (pg.ColumnName != "" || pg.ConstraintName != "")
-	switch {
-	case passed:
-		r.found("SEP103", Finding{Object: x.name, Relation: x.name, Mend: r.wall(x), Show: x.showPolicies(),
-			What: "a row of another tenant passes the policies of " + x.name})
-	case code == "42501":
-	case r.gone(x, code):
-	default:
-		r.gap("behaviour: insert", x.name, "it failed before the policies were asked (SQLSTATE "+code+")", "look at the policies' WITH CHECK yourself")
-	}
-	return nil
+	return []try{{mine, sql, func(err error) {
+		code := sqlState(err)
+		var pg *pgconn.PgError
+		errors.As(err, &pg)
+		passed := err == nil || strings.HasPrefix(code, "23") && pg.DataTypeName == "" && (pg.ColumnName != "" || pg.ConstraintName != "")
+		switch {
+		case passed:
+			r.found("SEP103", Finding{Object: x.name, Relation: x.name, Mend: r.wall(x), Show: x.showPolicies(),
+				What: "a row of another tenant passes the policies of " + x.name})
+		case code == "42501", r.gone(x, code):
+		default:
+			r.gap("behaviour: insert", x.name, "it failed before the policies were asked (SQLSTATE "+code+")", "look at the policies' WITH CHECK yourself")
+		}
+	}}}
 }
 
 // gone notes what was dropped, or took too long.
@@ -104,40 +132,36 @@ func (r *runner) gone(x *relation, code string) bool {
 const tripwire = " where 1 / (pg_catalog.random() * 0)::int = 0"
 
 // bareWrites updates and deletes without naming a column, with no tenant and as a tenant that does not exist.
-func (r *runner) bareWrites(x *relation, _ []string) error {
+func (r *runner) bareWrites(x *relation) []try {
 	var commands []string
-	if x.tenant.may(x, "UPDATE") && x.tenant.generated == "" && x.tenant.identity == "" {
-		if r.input.ProbeRows || x.quiet(onUpdate, "2") {
-			commands = append(commands, "update "+x.name+" set "+x.tenant.sql+" = null"+tripwire)
+	add := func(bit int16, event, name, sql string) {
+		if r.input.ProbeRows || x.quiet(bit, event) {
+			commands = append(commands, sql+tripwire)
 		} else {
-			r.gap("behaviour: update", x.name, "its triggers or rules would run", "try it on a copy, with rows probed")
+			r.gap("behaviour: "+name, x.name, "its triggers or rules would run", "try it on a copy, with rows probed")
 		}
+	}
+	if x.tenant.may(x, "UPDATE") && x.tenant.generated == "" && x.tenant.identity == "" {
+		add(onUpdate, "2", "update", "update "+x.name+" set "+x.tenant.sql+" = null")
 	}
 	if hasAny(x.rights, "DELETE") {
-		if r.input.ProbeRows || x.quiet(onDelete, "4") {
-			commands = append(commands, "delete from "+x.name+tripwire)
-		} else {
-			r.gap("behaviour: delete", x.name, "its triggers or rules would run", "try it on a copy, with rows probed")
-		}
+		add(onDelete, "4", "delete", "delete from "+x.name)
 	}
+	var tries []try
 	for _, s := range []scene{{what: "with no tenant set", set: true}, {what: "as a tenant that does not exist", set: true, tenant: "?"}} {
-		if len(commands) == 0 {
-			break
-		}
-		_, err := r.script(append([]string{r.begin(s, x)}, commands...)...)
-		switch code := sqlState(err); {
-		case err == nil:
-		case code == "":
-			return err
-		case code == "22012":
-			r.found("SEP104", Finding{Object: x.name, Relation: x.name, Mend: r.wall(x), Show: r.showScene(s, x, "explain delete from "+x.name),
-				What: s.what + ", a bare UPDATE or DELETE reaches rows of " + x.name})
-			return nil
-		case r.gone(x, code), code == "42501":
-		default: // reading failed alike, and said so
+		for _, sql := range commands {
+			tries = append(tries, try{s.value(x), sql, func(err error) {
+				switch code := sqlState(err); {
+				case code == "22012":
+					r.found("SEP104", Finding{Object: x.name, Relation: x.name, Mend: r.wall(x), Show: r.showScene(s, x, "explain delete from "+x.name),
+						What: s.what + ", a bare UPDATE or DELETE reaches rows of " + x.name})
+				case code == "", code == "42501", r.gone(x, code):
+				default: // reading failed alike, and said so
+				}
+			}})
 		}
 	}
-	return nil
+	return tries
 }
 
 // ordered lists the columns by number.
@@ -164,7 +188,7 @@ func (r *runner) writeRows(x *relation, real []string) error {
 		if err != nil && code == "" {
 			return err
 		}
-		moved := err == nil && results[len(results)-1].CommandTag.RowsAffected() > 0
+		moved := err == nil && results[len(results)-2].CommandTag.RowsAffected() > 0
 		if moved || strings.HasPrefix(code, "23") {
 			r.found("SEP107", Finding{Object: x.name, Relation: x.name, Mend: r.wall(x), Show: x.showPolicies(),
 				What: "a row of " + x.name + " can be moved to another tenant"})
