@@ -101,6 +101,7 @@ func Run(ctx context.Context, conn *pgx.Conn, in Input) (*Result, error) {
 	}
 	in.progress("reading the catalogs", 1, 1)
 	result.Version, result.VersionText, result.Database, result.Auditor = d.version, d.versionText, d.name, d.auditor
+	d.judge()
 	rules := Rules()
 	for i, rule := range rules {
 		if rule.find != nil {

@@ -114,8 +114,9 @@ type policy struct {
 	name, command        string
 	permissive           bool
 	roles                []oid
-	using, check         *string // printed
-	usingTree, checkTree *string // pg_node_tree
+	using, check         *string   // printed
+	usingTree, checkTree *string   // pg_node_tree
+	usingIs, checkIs     predicate // of a tenant relation
 	sortedFunctions      []*function
 	byFunctionName       map[string][]oid       // by the bare name, in lower case
 	byTable              map[string][]*relation // likewise

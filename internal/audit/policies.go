@@ -83,8 +83,8 @@ func (d *database) floors(weak bool) []Finding {
 			}
 			any = true
 			names = append(names, quote(p.name))
-			right = right || p.command == "ALL" && slices.Equal(p.roles, []oid{0}) && d.read(r, p.using, p.usingTree).right &&
-				(p.check == nil || d.read(r, p.check, p.checkTree).right)
+			right = right || p.command == "ALL" && slices.Equal(p.roles, []oid{0}) && p.usingIs.right &&
+				(p.check == nil || p.checkIs.right)
 		}
 		f := Finding{Show: r.showPolicies(), Mend: d.wall(r)}
 		if weak {
@@ -99,8 +99,8 @@ func (d *database) floors(weak bool) []Finding {
 // hasFloor reports whether a right restrictive policy stands, whatever the permissive ones say.
 func (d *database) hasFloor(r *relation) bool {
 	return r.enabled && slices.ContainsFunc(r.policies, func(p *policy) bool {
-		return !p.permissive && p.command == "ALL" && slices.Equal(p.roles, []oid{0}) && d.read(r, p.using, p.usingTree).right &&
-			(p.check == nil || d.read(r, p.check, p.checkTree).right)
+		return !p.permissive && p.command == "ALL" && slices.Equal(p.roles, []oid{0}) && p.usingIs.right &&
+			(p.check == nil || p.checkIs.right)
 	})
 }
 
@@ -112,8 +112,7 @@ func (d *database) eachPolicy(what string, ask func(*policy, predicate) bool) []
 			continue
 		}
 		found := false
-		for _, e := range p.expressions() {
-			judged := d.read(p.relation, e[0], e[1])
+		for _, judged := range p.expressions() {
 			found = found || !judged.right && ask(p, judged)
 		}
 		if !found {
@@ -140,16 +139,15 @@ func (d *database) permissive(what string, ask func(predicate) bool) []Finding {
 	return found
 }
 
-// expressions are those that count for the policy's command: printed and as a tree. USING stands for a missing CHECK.
-func (p *policy) expressions() [][2]*string {
-	using, check := [2]*string{p.using, p.usingTree}, [2]*string{p.check, p.checkTree}
+// expressions are those that count for the policy's command. USING stands for a missing CHECK.
+func (p *policy) expressions() []predicate {
 	switch {
 	case p.command == "INSERT":
-		return [][2]*string{check}
+		return []predicate{p.checkIs}
 	case p.check == nil:
-		return [][2]*string{using}
+		return []predicate{p.usingIs}
 	}
-	return [][2]*string{using, check}
+	return []predicate{p.usingIs, p.checkIs}
 }
 
 func (p *policy) object() string { return "policy " + quote(p.name) + " on " + p.relation.name }
@@ -166,7 +164,7 @@ func looseChecks(d *database) []Finding {
 		if !p.relation.isTenant() || p.relation.tenant == nil || !p.permissive || !d.concerns(p) || p.check == nil || p.using == nil {
 			continue
 		}
-		using, check := d.read(p.relation, p.using, p.usingTree), d.read(p.relation, p.check, p.checkTree)
+		using, check := p.usingIs, p.checkIs
 		if squeeze(*p.using) == squeeze(*p.check) || check.right || !(check.open || check.failOpen) || using.open {
 			continue
 		}

@@ -19,6 +19,15 @@ type predicate struct {
 // current_setting(text) and current_setting(text, boolean) have had these oids since they exist (pg_proc.dat).
 var currentSetting = []string{"2077", "3294"}
 
+// judge reads the policies' expressions once, for all rules.
+func (d *database) judge() {
+	for _, p := range d.policies {
+		if p.relation.isTenant() {
+			p.usingIs, p.checkIs = d.read(p.relation, p.using, p.usingTree), d.read(p.relation, p.check, p.checkTree)
+		}
+	}
+}
+
 // read judges a policy's expression on the relation. A nil text is "no expression", which is open.
 func (d *database) read(r *relation, printed, tree *string) predicate {
 	if printed == nil || r.tenant == nil {
