@@ -28,6 +28,12 @@
 // [DB.InTx] begins lazily: BEGIN and the setting ride with the first statement, so a transaction of n statements costs
 // n+1 round trips, and an empty one none.
 //
+// # Tiers
+//
+// With a [Directory] each tenant has a place: the shared tables, a schema with a login of its own, or a database of its own.
+// The statements are the same. Unknown, suspended and erased tenants are refused before any connection; docs/tiers.md of
+// the repository has the rest. There, a connection that is one tenant's alone keeps its setting for good.
+//
 // # Errors
 //
 // Errors are an [*Error]; match its reasons with errors.Is: query.ErrNotFound for a write that wrote nothing,
