@@ -46,22 +46,13 @@ func execBenchmarks() []benchmark {
 		return func(ctx context.Context) (float64, error) {
 			// On which processor the server's two processes happen to run counts for more than what is measured; so it is
 			// drawn several times.
-			values := make([]float64, worlds)
-			for i := range values {
-				value, err := inWorld(ctx, delay, s)
-				if err != nil {
-					return 0, err
-				}
-				values[i] = value
-			}
-			slices.Sort(values)
-			return values[worlds/2], nil
+			return inWorlds(ctx, worlds, delay, nil, func(w *world) (float64, error) { return ratio.Compare(w.scoped, w.bare, s) })
 		}
 	}
 	return []benchmark{
-		{"exec.read.tcp", "≤ 1.25 of bare pgx", read(0, ratio.Settings{Slice: 5 * time.Millisecond, Rounds: 201})},
-		{"exec.read.delay1ms", "≤ 1.05 of bare pgx", read(time.Millisecond, ratio.Settings{Slice: 20 * time.Millisecond})},
-		{"exec.read.allocs", "≤ 30 objects", func(ctx context.Context) (float64, error) {
+		{"exec.read.tcp", "≤ 1.10 of bare pgx", read(0, ratio.Settings{Slice: 5 * time.Millisecond, Rounds: 201})},
+		{"exec.read.delay1ms", "≤ 1.02 of bare pgx", read(time.Millisecond, ratio.Settings{Slice: 20 * time.Millisecond})},
+		{"exec.read.allocs", "≤ 16 objects", func(ctx context.Context) (float64, error) {
 			w, err := openWorld(ctx, 0)
 			if err != nil {
 				return 0, err
@@ -69,19 +60,61 @@ func execBenchmarks() []benchmark {
 			defer w.close()
 			return ratio.Allocs(w.scoped, 2000)
 		}},
+		{"exec.read.tcp.rls", "for comparison: the same of bare pgx under the policies, its tenant set once for the session", func(ctx context.Context) (float64, error) {
+			return inWorlds(ctx, worlds, 0, underPolicies, func(w *world) (float64, error) {
+				return ratio.Compare(w.scoped, w.bare, ratio.Settings{Slice: 5 * time.Millisecond, Rounds: 201})
+			})
+		}},
+		{"exec.tx3.delay1ms", "≤ 0.85 of a bare pgx transaction", func(ctx context.Context) (float64, error) {
+			return inWorlds(ctx, 3, time.Millisecond, nil, func(w *world) (float64, error) {
+				return ratio.Compare(w.scopedTx, w.bareTx, ratio.Settings{Slice: 50 * time.Millisecond})
+			})
+		}},
+		{"exec.pool8x32.tcp", "≥ 0.90 of bare pgx's throughput", func(ctx context.Context) (float64, error) {
+			return inWorlds(ctx, worlds, 0, pooled, func(w *world) (float64, error) {
+				return ratio.Compare(together(w.bare), together(w.scoped), ratio.Settings{Slice: 50 * time.Millisecond})
+			})
+		}},
+		{"exec.bulk100k", "≤ 1.10 of bare CopyFrom's processor time", bulk(true)},
+		{"exec.bulk100k.plain", "≤ 1.35 of bare CopyFrom's processor time, without a loader", bulk(false)},
 	}
 }
 
 // worlds is how many times a comparison begins anew, with other connections.
 const worlds = 9
 
-func inWorld(ctx context.Context, delay time.Duration, s ratio.Settings) (float64, error) {
-	w, err := openWorld(ctx, delay)
-	if err != nil {
-		return 0, err
+// inWorlds gives the median of a comparison in several worlds.
+func inWorlds(ctx context.Context, n int, delay time.Duration, ready ready, compare func(*world) (float64, error)) (float64, error) {
+	values := make([]float64, n)
+	for i := range values {
+		w, err := openWorldWith(ctx, delay, ready)
+		if err != nil {
+			return 0, err
+		}
+		values[i], err = compare(w)
+		w.close()
+		if err != nil {
+			return 0, err
+		}
 	}
-	defer w.close()
-	return ratio.Compare(w.scoped, w.bare, s)
+	slices.Sort(values)
+	return values[n/2], nil
+}
+
+// ready changes a world before it is opened.
+type ready func(*world, *pgtest.Database, *rls.Config) error
+
+// pooled gives both sides a pool of the same size, all of which one tenant may use.
+func pooled(w *world, _ *pgtest.Database, cfg *rls.Config) error {
+	cfg.MaxConns, cfg.Limits.MaxConns, w.maxConns = poolSize, poolSize, poolSize
+	return nil
+}
+
+// underPolicies has bare pgx use the application's login too, with the tenant set for the whole session: what nobody may
+// do, and what shows the cost of the policies apart from that of the library.
+func underPolicies(w *world, d *pgtest.Database, _ *rls.Config) error {
+	w.bareURL, w.session = d.AppURL, "set septum.tenant = '7'"
+	return nil
 }
 
 // world is one database, opened twice: by Septum with the application's login, where row-level security holds, and by
@@ -91,6 +124,10 @@ type world struct {
 	pool   *pgxpool.Pool
 	tc     tenant.Context
 	closes []func()
+
+	maxConns int    // of the bare pool; zero is pgx's default
+	bareURL  string // the bare pool's login; empty is the administrator's
+	session  string // what each of its connections starts with
 }
 
 func (w *world) close() {
@@ -99,7 +136,11 @@ func (w *world) close() {
 	}
 }
 
-func openWorld(ctx context.Context, delay time.Duration) (_ *world, err error) {
+func openWorld(ctx context.Context, delay time.Duration) (*world, error) {
+	return openWorldWith(ctx, delay, nil)
+}
+
+func openWorldWith(ctx context.Context, delay time.Duration, ready ready) (_ *world, err error) {
 	w := &world{}
 	defer func() {
 		if err != nil {
@@ -110,15 +151,36 @@ func openWorld(ctx context.Context, delay time.Duration) (_ *world, err error) {
 	if err != nil {
 		return nil, err
 	}
-	appURL, adminURL, err := w.through(delay, database.AppURL, database.AdminURL)
+	w.bareURL = database.AdminURL
+	cfg := rls.Config{}
+	if ready != nil {
+		if err := ready(w, database, &cfg); err != nil {
+			return nil, err
+		}
+	}
+	appURL, bareURL, err := w.through(delay, database.AppURL, w.bareURL)
 	if err != nil {
 		return nil, err
 	}
-	if w.db, err = rls.Open(ctx, rls.Config{URL: appURL}, ward); err != nil {
+	cfg.URL = appURL
+	if w.db, err = rls.Open(ctx, cfg, ward); err != nil {
 		return nil, err
 	}
 	w.closes = append(w.closes, w.db.Close)
-	if w.pool, err = pgxpool.New(ctx, adminURL); err != nil {
+	bare, err := pgxpool.ParseConfig(bareURL)
+	if err != nil {
+		return nil, err
+	}
+	if w.maxConns > 0 {
+		bare.MaxConns = int32(w.maxConns)
+	}
+	if w.session != "" {
+		bare.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+			_, err := conn.Exec(ctx, w.session)
+			return err
+		}
+	}
+	if w.pool, err = pgxpool.NewWithConfig(ctx, bare); err != nil {
 		return nil, err
 	}
 	w.closes = append(w.closes, w.pool.Close)
