@@ -22,17 +22,17 @@ func (db *DB) guardFor(tc tenant.Context, sess *session, p *prepared) (*guard, e
 	if !due && limits.MaxRows <= 0 && limits.MaxBytes <= 0 {
 		return nil, nil
 	}
-	g := &guard{maxRows: limits.MaxRows, maxBytes: limits.MaxBytes}
+	var own *ownership
 	if due {
 		var err error
-		if g.check, err = sess.checkFor(tc, p, db); err != nil {
+		if own, err = sess.checkFor(tc, p, db); err != nil {
 			return nil, err
 		}
 	}
-	if g.check == nil && g.maxRows <= 0 && g.maxBytes <= 0 {
+	if own == nil && limits.MaxRows <= 0 && limits.MaxBytes <= 0 {
 		return nil, nil
 	}
-	return g, nil
+	return &guard{maxRows: limits.MaxRows, maxBytes: limits.MaxBytes, check: own}, nil
 }
 
 // pass says what is wrong with a row: ErrResultTooLarge or ErrForeignRow.

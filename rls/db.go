@@ -111,7 +111,8 @@ func (db *DB) acquireOn(router router, tc tenant.Context, write bool) (lease, er
 		return lease{}, ErrClosed
 	}
 	limits := db.limits(tc)
-	share, err := db.admission.enter(tc, tc.Tenant(), limits)
+	ctx := context.Context(tc) // once, since each conversion allocates
+	share, err := db.admission.enter(ctx, tc.Tenant(), limits)
 	if err != nil {
 		return lease{}, err
 	}
@@ -121,7 +122,7 @@ func (db *DB) acquireOn(router router, tc tenant.Context, write bool) (lease, er
 			held.release()
 		}
 	}()
-	wait := &patience{Context: tc, limit: db.config.AcquireTimeout}
+	wait := &patience{Context: ctx, limit: db.config.AcquireTimeout}
 	l, err := router.acquire(wait, tc.Tenant(), write)
 	ended := wait.end()
 	switch {
@@ -179,8 +180,9 @@ func (db *DB) send(tc tenant.Context, scope string, sh shape, values []any, r *r
 			l.release()
 		}
 	}()
+	ctx := context.Context(tc) // once, since each conversion allocates
 	for attempt := 1; ; attempt++ {
-		p, err := l.sess.prepare(tc, sh)
+		p, err := l.sess.prepare(ctx, sh)
 		if err != nil {
 			return fail(r.op, r.stmt, err)
 		}
@@ -190,7 +192,7 @@ func (db *DB) send(tc tenant.Context, scope string, sh shape, values []any, r *r
 		if r.guard, err = db.guardFor(tc, l.sess, p); err != nil {
 			return fail(r.op, r.stmt, err)
 		}
-		if err = l.sess.start(tc, scope, nil, p); err == nil {
+		if err = l.sess.start(ctx, scope, nil, p); err == nil {
 			r.reply.sess = l.sess
 			return nil
 		}

@@ -23,7 +23,7 @@
 // The setting and the statement travel in one write, end in one Sync, and so are one implicit transaction: the setting
 // is gone when the statement is, an error leaves the connection idle, and no other request can see either. The tenant
 // is always a bound parameter, never SQL text. Every statement is prepared once per connection, under its own name;
-// that first use costs one more round trip. The simple query protocol is never used.
+// that first use costs one more round trip. The simple query protocol carries COPY, whose text holds names, and nothing else.
 //
 // [DB.InTx] begins lazily: BEGIN and the setting ride with the first statement, so a transaction of n statements costs
 // n+1 round trips, and an empty one none.
@@ -33,6 +33,17 @@
 // With a [Directory] each tenant has a place: the shared tables, a schema with a login of its own, or a database of its own.
 // The statements are the same. Unknown, suspended and erased tenants are refused before any connection; docs/tiers.md of
 // the repository has the rest. There, a connection that is one tenant's alone keeps its setting for good.
+//
+// # Bulk and large results
+//
+// [DB.CopyIn] streams rows in, all or none. Limits.MaxRows and MaxBytes cap what a result may hold.
+//
+// # An independent check
+//
+// Whatever the two walls say, the columns that the server describes as a relation's tenant column are compared with the
+// context's tenant: every result under rlstest, one in Config.CheckEvery otherwise. A row that is not the tenant's is not
+// shown ([ErrForeignRow]), its connection is closed, and Config.OnIncident is told. Results without such a column can't be
+// checked.
 //
 // # Errors
 //

@@ -184,3 +184,17 @@ func ExampleWriteSQL() {
 	// grant select on table "public"."codes" to "hms_app";
 	// <nil>
 }
+
+// The tenant is the context's: the rows don't name it.
+func ExampleDB_CopyIn() {
+	db, stMary, _ := exampleHospital()
+	defer db.Close()
+
+	n, err := db.CopyIn(stMary, "patients", []string{"id", "name"}, pgx.CopyFromRows([][]any{{2, "Cas"}, {3, "Dee"}}))
+	fmt.Println(n, err)
+	found, err := rls.All[string](stMary, db, names)
+	fmt.Println(found, err)
+	// Output:
+	// 2 <nil>
+	// [Ann Cas Dee] <nil>
+}
