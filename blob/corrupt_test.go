@@ -43,12 +43,16 @@ func TestStoredBytesAreVerified(t *testing.T) {
 		},
 		"no file": func(t *testing.T, file, _ string) { require.NoError(t, os.Remove(file)) },
 	}
-	for _, plain := range []bool{false, true} {
-		t.Run(fmt.Sprintf("plain=%v", plain), func(t *testing.T) {
+	for mode, configure := range map[string]func(*blob.Config){
+		"plain":                  func(c *blob.Config) { c.Plain = true },
+		"each under its own key": func(*blob.Config) {},
+		"all under one key":      func(c *blob.Config) { c.Keys = keyDir(t) },
+	} {
+		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, func(c *blob.Config) { c.Plain = plain })
+			w := newWorld(t, configure)
 			for i, name := range slices.Sorted(maps.Keys(damages)) {
-				if plain && name == "a bit of the header" {
+				if w.config.Plain && name == "a bit of the header" {
 					continue
 				}
 				t.Run(name, func(t *testing.T) {
