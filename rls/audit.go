@@ -140,7 +140,7 @@ func auditRelations(catalog *query.Catalog, options Options) ([]audit.Relation, 
 	var out []audit.Relation
 	for _, r := range catalog.Relations() {
 		out = append(out, audit.Relation{Schema: options.schemaOf(r), Table: r.Table(), Tenant: r.Kind == query.TenantKind, Writable: r.Writable,
-			Column: r.Column, Type: string(r.Type), Wall: wall[r.Name], Defaults: printedDefaults(r.Type),
+			Column: r.Column, Type: string(r.Type), Wall: wall[r.Name], Defaults: []string{printedDefault(r.Type)},
 			Accepted: func(column string) []string {
 				return append(printedPredicates(column, r.Type, FromSetting), printedPredicates(column, r.Type, FromLogin)...)
 			}})
@@ -214,18 +214,4 @@ func libraryVersion() string {
 		}
 	}
 	return ""
-}
-
-// printedDefaults are the ways in which PostgreSQL prints a default that takes the tenant from the session, and gives
-// NULL or an error without one.
-func printedDefaults(t query.Type) []string {
-	setting := "'" + Setting + "'::text"
-	var out []string
-	for _, value := range []string{"NULLIF(current_setting(" + setting + ", true), ''::text)", "current_setting(" + setting + ")"} {
-		if t != query.Text {
-			value = "(" + value + ")::" + string(t)
-		}
-		out = append(out, value)
-	}
-	return out
 }

@@ -227,3 +227,14 @@ func TestTwoHundredTablesWithoutAFault(t *testing.T) {
 	require.Empty(t, report.Incomplete)
 	require.Len(t, report.Relations, 200)
 }
+
+// The loader of rls.Options.LoaderRole has the one shape that is accepted of a login with BYPASSRLS.
+func TestTheLoaderIsAccepted(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	loader, _ := h.Login(t, "BYPASSRLS NOINHERIT")
+	require.NoError(t, rls.Apply(t.Context(), h.owner, catalog, rls.Options{AppRole: h.login, LoaderRole: loader}))
+	require.Empty(t, findings(h.audit(t, rls.AuditOptions{})))
+	h.sql(t, `grant select (id) on patients to "`+loader+`"`)
+	require.NotNil(t, find(h.audit(t, rls.AuditOptions{}), "SEP007", "role "+loader))
+}
