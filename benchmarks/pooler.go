@@ -18,6 +18,7 @@ import (
 func poolerBenchmarks() []benchmark {
 	return []benchmark{
 		{"exec.read.pgbouncer", "≤ 1.15 of bare pgx behind the same PgBouncer", behindPgBouncer},
+		{"exec.read.sticky", "none: a read with Config.StickyScope, of one tenant on one connection, against bare pgx", stickyRead},
 	}
 }
 
@@ -39,6 +40,47 @@ func behindPgBouncer(ctx context.Context) (float64, error) {
 	}
 	slices.Sort(values)
 	return values[worlds/2], nil
+}
+
+// stickyRead is exec.read.tcp where the scope is kept.
+func stickyRead(ctx context.Context) (float64, error) {
+	values := make([]float64, worlds)
+	for i := range values {
+		w, err := openStickyWorld(ctx)
+		if err != nil {
+			return 0, err
+		}
+		values[i], err = ratio.Compare(w.scoped, w.bare, ratio.Settings{Slice: 5 * time.Millisecond, Rounds: 201})
+		w.close()
+		if err != nil {
+			return 0, err
+		}
+	}
+	slices.Sort(values)
+	return values[worlds/2], nil
+}
+
+func openStickyWorld(ctx context.Context) (_ *world, err error) {
+	w := &world{}
+	defer func() {
+		if err != nil {
+			w.close()
+		}
+	}()
+	d, err := w.database(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if w.db, err = rls.Open(ctx, rls.Config{URL: d.AppURL, StickyScope: true}, ward); err != nil {
+		return nil, err
+	}
+	w.closes = append(w.closes, w.db.Close)
+	if w.pool, err = pgxpool.New(ctx, d.AdminURL); err != nil {
+		return nil, err
+	}
+	w.closes = append(w.closes, w.pool.Close)
+	w.tc, err = tenant.Bind(ctx, tenant.Principal{Tenant: tenant.MustParseID("7"), Subject: "bench"})
+	return w, err
 }
 
 func openPooledWorld(ctx context.Context) (_ *world, err error) {

@@ -139,7 +139,7 @@ func (s *session) surround(scope string, controls []string) (before, after []str
 		return controls, nil, false, nil
 	}
 	if !s.citus {
-		return controls, nil, true, nil
+		return controls, nil, !s.keeps(scope, controls), nil
 	}
 	if s.status != 'I' {
 		return controls, nil, false, nil

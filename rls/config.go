@@ -66,6 +66,10 @@ type Config struct {
 	// request, by many goroutines at once, so it must be quick and ask nobody.
 	LimitsFor func(tenant.ID) Limits
 
+	// StickyScope keeps the tenant's setting in a session while its requests are all of one tenant, which saves a part of each;
+	// it is for processes that serve one tenant at a time. Direct connections only. Default: off; see docs/scale.md for what it gives up.
+	StickyScope bool
+
 	citus bool // found by Open
 }
 

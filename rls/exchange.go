@@ -71,6 +71,7 @@ func (s *session) start(ctx context.Context, scope string, controls []string, p 
 	}
 	s.out.controls(controls)
 	if own {
+		s.chooseScope(scope, controls)
 		s.out.scope(scope)
 	}
 	if p != nil {
@@ -231,6 +232,7 @@ func (s *session) finish() (pgconn.CommandTag, error) {
 		case *pgproto3.ReadyForQuery:
 			s.status, s.state, s.values = msg.TxStatus, quiet, nil
 			s.unwatch()
+			s.settleSticky()
 		case *pgproto3.ParseComplete, *pgproto3.BindComplete, *pgproto3.CommandComplete:
 			if s.after--; s.after < 0 && s.err == nil {
 				_ = s.outOfStep()

@@ -93,6 +93,9 @@ func poolConfig(cfg Config) (*pgxpool.Config, []Reason, error) {
 	if cfg.URL == "" {
 		return nil, nil, refuse("Open", nil, ErrOptions, errors.New("Config.URL is empty"))
 	}
+	if cfg.StickyScope && cfg.LimitsFor != nil {
+		return nil, nil, refuse("Open", nil, ErrOptions, errors.New("Config.StickyScope leaves out what Config.LimitsFor has to send"))
+	}
 	if !cfg.Pooler.known() {
 		return nil, nil, refuse("Open", nil, ErrOptions, errors.New("Config.Pooler is not one of the package's constants"))
 	}
@@ -231,6 +234,9 @@ func inspectLive(ctx context.Context, config *pgx.ConnConfig, cfg *Config, catal
 		return nil, err
 	}
 	cfg.citus = spreads(p.citus)
+	if cfg.StickyScope && (cfg.citus || cfg.Pooler.between()) {
+		p.add(StickyScope, "Config.StickyScope", "sessions are not the DB's own behind a pooler or on Citus", "leave it off")
+	}
 	return p.look(catalog)
 }
 

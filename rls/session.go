@@ -31,6 +31,7 @@ type session struct {
 	out       outbox
 	own       string                                       // the only tenant of the connection, whose scope the session keeps; see settle
 	strayed   func(error) (explained error, doubtful bool) // with a Directory: see tiers.strayed
+	sticky    sticky
 	exchange
 }
 
@@ -50,6 +51,9 @@ func newSession(ctx context.Context, conn *pgx.Conn, cfg Config) (*session, erro
 	s := &session{pg: pg, types: conn.TypeMap(), pooler: cfg.Pooler, citus: cfg.citus, scope: scope, status: 'I', prepared: newStatements(cfg.StatementCache)}
 	s.out.ready(pg.Frontend(), scope)
 	s.exchange.ready(pg)
+	if err := s.prepareSticky(ctx, cfg); err != nil {
+		return nil, err
+	}
 	pg.CustomData()[sessionKey] = s
 	return s, nil
 }
