@@ -167,11 +167,14 @@ func TestRotationWhileTrafficRuns(t *testing.T) {
 	}
 	close(stop)
 	traffic.Wait()
-	var method, verifier string
+	var verifier string
 	require.NoError(t, w.admin.QueryRow(context.Background(), "select rolpassword from pg_authid where rolname = $1", login).Scan(&verifier))
 	require.True(t, strings.HasPrefix(verifier, "SCRAM-SHA-256$"))
-	require.NoError(t, w.admin.QueryRow(context.Background(), "select coalesce((select auth_method from pg_hba_file_rules where type = 'host' limit 1), '')").Scan(&method))
-	require.Equal(t, "scram-sha-256", method)
+	old, err := pgx.ParseConfig(w.AppURL)
+	require.NoError(t, err)
+	old.User, old.Password = login, vault
+	_, err = pgx.ConnectConfig(context.Background(), old)
+	require.ErrorContains(t, err, "28P01", "the first password opens nothing any more")
 }
 
 func TestSetPasswordRefuses(t *testing.T) {
