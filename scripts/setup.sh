@@ -193,6 +193,37 @@ need_s3() {
 	GOBIN="$PWD/.bin" GOFLAGS='' go install "github.com/versity/versitygw/cmd/versitygw@$versitygw"
 }
 
+# psycopg2: for the bootstrap of scripts/gnumed.sh.
+need_psycopg2() {
+	/usr/bin/python3 -c 'import psycopg2' 2>/dev/null && return # the system's Python is the one that packages install for
+	apt_install python3 python3-psycopg2 || { say "python3 with psycopg2 is missing, and can't be installed from here" >&2; exit 1; }
+}
+
+# chromium: the browser in which the HTML report is looked at by its test (cmd/septum).
+chromium_binary() {
+	local name
+	for name in "${SEPTUM_CHROMIUM_BIN:-}" chromium chromium-browser google-chrome google-chrome-stable headless_shell; do
+		if [ -n "$name" ] && command -v "$name"; then
+			return
+		fi
+	done
+	return 1
+}
+need_chromium() {
+	local path
+	if path=$(chromium_binary); then
+		[ -n "${QUIET:-}" ] || say "Chromium is $path"
+		return
+	fi
+	apt_install chromium || true
+	if path=$(chromium_binary); then
+		say "installed $path"
+		return
+	fi
+	say "no Chromium, and no right to install one: the test of the HTML report will fail. Install your system's package," >&2
+	say "or name a Chromium or Chrome in SEPTUM_CHROMIUM_BIN" >&2
+}
+
 need_go
 for what in "${@:-postgres}"; do
 	"need_$what"

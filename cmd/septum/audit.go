@@ -32,6 +32,7 @@ can't see is listed. Without --url the environment decides: DATABASE_URL, else P
   septum audit --catalog catalog.json --login clinic_app --format sarif > septum.sarif
   septum audit --catalog catalog.json --login clinic_app --format json > today.json
   septum audit --catalog catalog.json --login clinic_app --baseline yesterday.json --waivers waivers.json
+  septum audit --catalog catalog.json --login clinic_app --format html > report.html
   septum audit --list-rules
 
 Exit status: 0 nothing found, 1 findings that no waiver covers, an expired waiver, or what got worse since the baseline,
@@ -121,7 +122,7 @@ func parseAudit(args []string, stdout, stderr io.Writer) (*auditFlags, int) {
 	})
 	flags.BoolVar(&f.options.CatalogOnly, "catalog-only", false, "read PostgreSQL's catalogs and try nothing")
 	flags.BoolVar(&f.options.ProbeRows, "probe-rows", false, "also try what touches rows and runs triggers, rolled back; for test databases")
-	flags.StringVar(&f.format, "format", "text", "output `format`: text, json or sarif")
+	flags.StringVar(&f.format, "format", "text", "output `format`: text, json, sarif or html")
 	flags.StringVar(&f.baseline, "baseline", "", "JSON `file` of an earlier audit: tell what got worse since")
 	flags.StringVar(&f.waivers, "waivers", "", "JSON `file` of findings that are accepted for a while")
 	flags.StringVar(&f.failOn, "fail-on", string(rls.Low), "the least `severity` that makes exit status 1: info, low, medium, high or critical")
@@ -141,8 +142,8 @@ func parseAudit(args []string, stdout, stderr io.Writer) (*auditFlags, int) {
 	switch {
 	case flags.NArg() > 0:
 		wrong = fmt.Sprintf("audit takes flags only; what is %q?", flags.Arg(0))
-	case !slices.Contains([]string{"text", "json", "sarif"}, f.format) || f.listRules && f.format == "sarif":
-		wrong = fmt.Sprintf("there is no format %q here; take text, json or sarif", f.format)
+	case !slices.Contains([]string{"text", "json", "sarif", "html"}, f.format) || f.listRules && f.format != "text" && f.format != "json":
+		wrong = fmt.Sprintf("there is no format %q here; take text, json, sarif or html", f.format)
 	case rls.Severity(f.failOn).Rank() < 0:
 		wrong = fmt.Sprintf("there is no severity %q; take info, low, medium, high or critical", f.failOn)
 	case !f.listRules && f.catalog == "":
@@ -214,6 +215,8 @@ func (a audited) write(w io.Writer, f *auditFlags) error {
 		return writeJSON(w, a)
 	case "sarif":
 		return writeJSON(w, sarifOf(a, f.catalog))
+	case "html":
+		return writePage(w, pageData{Audit: a, By: whoRuns()})
 	}
 	return a.text(w, isTerminal(w))
 }

@@ -30,9 +30,12 @@ const usage = `septum shows that an application's tenants are isolated.
 usage: septum <command> [flags] [arguments]
 
 commands:
+  init      propose a catalog for a database: whose rows does each relation hold?
   verify    prove the statements of SQL files
   explain   show the proof of each statement, or why there is none
+  plan      print the steps that bring a live database behind the wall, without downtime
   audit     find how the isolation of a live database can fail
+  report    make the audit's page for people, and check whose signature it bears
   version   print the version
   help      print this text
 
@@ -54,11 +57,16 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return verify(args, stdin, stdout, stderr)
 	case "explain":
 		return explain(args, stdin, stdout, stderr)
+	case "init":
+		return initCatalog(args, stdout, stderr)
+	case "plan":
+		return plan(args, stdout, stderr)
+	case "report":
+		return report(args, stdin, stdout, stderr)
 	case "audit":
 		return audit(args, stdout, stderr)
 	case "version", "--version":
-		fmt.Fprintln(stdout, "septum", version())
-		return exitClean
+		return printVersion(args, stdout, stderr)
 	case "help", "-h", "--help":
 		fmt.Fprint(stdout, usage)
 		return exitClean
@@ -68,6 +76,22 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "septum: there is no command %q; see \"septum help\"\n", command)
 	}
 	return exitFailed
+}
+
+const versionUsage = `usage: septum version
+
+Prints the version of this program.
+
+  septum version
+`
+
+func printVersion(args []string, stdout, stderr io.Writer) int {
+	flags := newFlags("version", versionUsage, stderr)
+	if code, done := parseFlags(flags, args, stdout); done {
+		return code
+	}
+	fmt.Fprintln(stdout, "septum", version())
+	return exitClean
 }
 
 func version() string {

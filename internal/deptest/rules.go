@@ -25,7 +25,7 @@ func Layers() []Layer {
 		{"query", []string{"tenant", squirrel, "internal/sqlproof", "internal/sqltext"}, "a statement is text and proof; it knows no driver and no sibling"},
 		{"query/querytest", []string{"tenant", "query", "internal/sqlproof", "internal/sqltext"}, "a kit imports its parent"},
 
-		{"rls", []string{"tenant", "query", "internal/audit", "internal/sqltext", pgx}, "the database wall knows statements, the lexer that cuts migration files, and one driver; no cache and no blobs"},
+		{"rls", []string{"tenant", "query", "internal/audit", "internal/plan", "internal/sqltext", pgx}, "the database wall knows statements, the lexer that cuts migration files, and one driver; no cache and no blobs"},
 		{"rls/rlstest", []string{"tenant", "query", "rls", "internal/pgtest", pgx}, "a kit imports its parent and what gives it a server"},
 
 		{"cache", []string{"tenant"}, "a cache knows tenants; what it keeps is the caller's"},
@@ -42,12 +42,13 @@ func Layers() []Layer {
 		{"internal/pgtest", []string{pgx, "github.com/ory/dockertest/v3/...", "github.com/fergusstrange/embedded-postgres"}, "a server for anybody's tests, rls's as well, so it knows none of them"},
 		{"internal/pgtest/pgrun", []string{"internal/pgtest"}, "a command around its parent"},
 		{"internal/audit", []string{pgx}, "the auditor knows catalogs of a server; what a right policy looks like comes from rls"},
+		{"internal/plan", []string{pgx}, "the planner knows catalogs of a server; what a right policy looks like comes from rls"},
 		{"internal/redistest", nil, "a server for anybody's tests; it speaks the protocol itself"},
 		{"internal/ratio", nil, "a stopwatch needs no libraries"},
 		{"internal/traffic", nil, "requests are numbers"},
 		{"internal/deptest", nil, "rules need no libraries"},
 
-		{"cmd/septum", []string{"./...", pgx}, "a command may use the whole library, and no more libraries than it; rls.Audit takes a connection of its driver"},
+		{"cmd/septum", []string{"./...", pgx, "aead.dev/minisign"}, "a command may use the whole library; rls.Audit takes a connection of its driver, and reports are signed by one library"},
 		{"cmd/septumvet", []string{"golang.org/x/tools/..."}, "an analyzer knows code, not the library's insides"},
 		{"examples/...", []string{"./...", squirrel, pgx}, "an example imports what a user would"},
 	}

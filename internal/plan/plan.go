@@ -1,0 +1,175 @@
+// Package plan writes the steps that take a live database to where a catalog wants it, while the application that knows
+// nothing of tenants goes on working. It reads PostgreSQL's catalogs and changes nothing. Package rls is its public face.
+//
+// The order is what makes it safe. Tenant columns come first, filled by triggers for what is written from then on; then the
+// rows of before are filled, in batches; then keys and foreign keys that start with the tenant are built beside the old
+// ones and validated, while no policy hides rows from that (R18). Only then does the stage begin that the old application
+// does not survive: old keys go, policies come.
+package plan
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Stages, in order. Until Enforce the application of before works.
+const (
+	Roles    = "roles"
+	Stamp    = "stamp"
+	Backfill = "backfill"
+	Tighten  = "tighten"
+	Keys     = "keys"
+	Enforce  = "enforce"
+)
+
+// How long a step takes.
+const (
+	Instant = "instant" // milliseconds once it has its lock
+	Scan    = "scan"    // reads the whole table; others read and write it meanwhile
+	Build   = "build"   // builds an index; others read and write meanwhile
+	Rows    = "rows"    // writes rows, in batches with a commit after each
+	Blocks  = "blocks"  // reads the whole table, and writers wait
+)
+
+// Locks that steps take on the relation.
+const (
+	none      = "none"
+	shareUE   = "SHARE UPDATE EXCLUSIVE"
+	shareRE   = "SHARE ROW EXCLUSIVE"
+	share     = "SHARE"
+	exclusive = "ACCESS EXCLUSIVE"
+	rowLock   = "ROW EXCLUSIVE"
+)
+
+// Input is what the database should become.
+type Input struct {
+	AppRole   string
+	Relations []Relation
+	Existing  string   // tenant of the rows that nothing else gives one; empty when unknown
+	Pages     int      // of a batch
+	Schemas   []string // statements that open schemas to the role
+}
+
+// Relation is a relation of the catalog.
+type Relation struct {
+	Schema, Table, Column, Type string
+	Tenant, Writable            bool
+	Wall                        []string // statements that put it behind the right policies and rights
+	Walled                      bool     // all of that is there
+}
+
+// Step is one step. Its statements run in one transaction, or outside any.
+type Step struct {
+	ID, Stage, Relation, Purpose string
+	SQL, Undo                    []string
+	Lock, Time, Note             string
+	Outside                      bool
+}
+
+// Obstacle is what no step can do by itself.
+type Obstacle struct{ Object, What, Do string }
+
+// Result is the plan.
+type Result struct {
+	Version   int
+	Steps     []Step
+	Obstacles []Obstacle
+	RoleKnown bool
+}
+
+// Make reads the database and writes the plan.
+func Make(ctx context.Context, conn *pgx.Conn, in Input) (*Result, error) {
+	w := &writer{in: in, result: &Result{}}
+	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		var err error
+		w.db, err = load(ctx, tx, in)
+		return err
+	})
+	if err != nil {
+		return w.result, err
+	}
+	w.result.Version, w.result.RoleKnown = w.db.version, w.db.roleKnown
+	w.write()
+	return w.result, nil
+}
+
+type writer struct {
+	in     Input
+	db     *database
+	result *Result
+}
+
+func (w *writer) step(s Step) { w.result.Steps = append(w.result.Steps, s) }
+
+func (w *writer) obstacle(object, what, do string) {
+	w.result.Obstacles = append(w.result.Obstacles, Obstacle{object, what, do})
+}
+
+func (w *writer) write() {
+	w.roles()
+	var ready []*table
+	for _, t := range w.db.tables {
+		switch {
+		case !t.exists:
+			w.obstacle(t.name, "the catalog names it and the database does not have it", "run the migrations, or take it out of the catalog")
+		case !t.declared.Tenant:
+		case t.kind != "r" && t.kind != "p":
+			w.obstacle(t.name, "it is no table, so it can't carry policies", "declare the tables behind it")
+		case t.column == nil || t.column.typ == t.declared.Type:
+			ready = append(ready, t)
+		default:
+			w.retype(t)
+		}
+	}
+	ready = w.stampAll(ready)
+	for _, t := range ready {
+		w.tighten(t)
+	}
+	for _, t := range ready {
+		w.keys(t)
+	}
+	for _, t := range ready {
+		w.references(t)
+	}
+	w.enforce(ready)
+}
+
+// retype names what stands between a tenant column and its type.
+func (w *writer) retype(t *table) {
+	w.obstacle(t.name, fmt.Sprintf("its tenant column %s is %s; the catalog says %s", quote(t.declared.Column), t.column.typ, t.declared.Type),
+		"correct the catalog, or add a column of the right type, fill it from the old one and swap the two by a migration of your own: "+
+			"changing the type in place rewrites the table while everybody waits")
+}
+
+func (w *writer) roles() {
+	if w.db.roleKnown {
+		return
+	}
+	role := quote(w.in.AppRole)
+	w.step(Step{ID: "role " + w.in.AppRole, Stage: Roles, Purpose: "make the application's role, which owns nothing", Lock: none, Time: Instant,
+		SQL: []string{do(fmt.Sprintf("if to_regrole(%s) is null then create role %s login noinherit nosuperuser nocreatedb nocreaterole noreplication nobypassrls; end if",
+			literal(role), role))},
+		Undo: []string{"drop role if exists " + role},
+		Note: "give it a password; plan again when it is there, since what it can reach by PUBLIC was not looked at"})
+}
+
+func do(body string) string { return "do $septum$ begin " + body + "; end $septum$" }
+
+func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
+
+func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+
+// named makes a name that PostgreSQL does not cut, by a suffix.
+func named(base, suffix string) string {
+	if len(base)+len(suffix) <= 63 {
+		return base + suffix
+	}
+	sum := sha256.Sum256([]byte(base))
+	mark := "_" + hex.EncodeToString(sum[:4]) + suffix
+	return strings.ToValidUTF8(base[:63-len(mark)], "") + mark
+}
