@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/.bin:$(PATH)
 WITH_POSTGRES := go run ./internal/pgtest/pgrun
 
 # What the tests need beside Go; see scripts/setup.sh.
-NEEDS := postgres redis pgbouncer s3
+NEEDS := postgres redis pgbouncer s3 chromium
 
 # What a caller may set.
 PKG ?= ./...
@@ -86,6 +86,10 @@ test-matrix: ## run the tests that depend on the server on PostgreSQL 16, 17 and
 .PHONY: test-docker
 test-docker: ## run pgtest and rlstest on a Docker engine, started for it when there is none (root)
 	@scripts/test-docker.sh $(ARGS)
+
+.PHONY: audit-gnumed
+audit-gnumed: ## fetch and build GNUmed's database, and run init, audit and plan on it (Debian; some ten minutes)
+	@scripts/gnumed.sh
 
 .PHONY: clean
 clean: ## remove what the targets made in this directory

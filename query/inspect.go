@@ -96,7 +96,8 @@ type Proposal struct {
 	// rights of their owner, unless they are security_invoker.
 	Views []ProposedRelation `json:"views,omitempty"`
 
-	catalog   *Catalog // earlier decisions
+	catalog   *Catalog                    // earlier decisions
+	found     map[string]*TenantCandidate // every column that could name tenants, whatever speaks for it
 	live      map[string]*LiveRelation
 	relations map[string]*ProposedRelation
 }
@@ -151,7 +152,7 @@ func (p *Proposal) Undecided() []string {
 //   - relations of extensions, and those of migration tools, are skipped or left undecided, with the reason;
 //   - a relation with the tenant column, in its type, is a tenant's; so is the one to which most tenant columns refer;
 //   - a relation that belongs to such a one by a foreign key whose columns are NOT NULL is a tenant's, and needs the column;
-//   - a parent by inheritance of a tenant's relation shows its rows, so it is a tenant's too;
+//   - a parent by inheritance of a tenant's relation shows its rows: it is undecided, since it may be one to skip;
 //   - a relation without any tie to a tenant's own, whose key is a code, or that nobody has written while others were
 //     written, is proposed as global, for review;
 //   - everything else is undecided.

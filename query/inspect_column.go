@@ -70,6 +70,7 @@ func (p *Proposal) candidates() {
 			}
 		}
 	}
+	p.found = found
 	for name, c := range found {
 		c.Type, _ = most(types[name], strings.Compare)
 		root, refer := most(roots[name], func(a, b [2]string) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) })

@@ -14,6 +14,9 @@ var migrationTables = []string{"schema_migrations", "goose_db_version", "flyway_
 var codeWords = []string{"code", "codes", "icd", "icd10", "icd9", "loinc", "snomed", "atc", "country", "countries", "currency", "currencies",
 	"language", "languages", "unit", "units", "timezone", "timezones"}
 
+// recordWords are what relations are called that keep what happened.
+var recordWords = []string{"log", "logs", "audit", "history", "trail", "journal", "archive", "backup", "event", "events"}
+
 // judge says of each table whose rows it holds.
 func (p *Proposal) judge(known Inspection) {
 	root, rootKey := p.root()
@@ -37,10 +40,8 @@ func (p *Proposal) judge(known Inspection) {
 
 // root is the relation to which the tenant columns refer: the tenants themselves.
 func (p *Proposal) root() (name, key string) {
-	for _, c := range p.Candidates {
-		if c.Column == p.Column {
-			return c.Root, c.RootKey
-		}
+	if c := p.found[p.Column]; c != nil {
+		return c.Root, c.RootKey
 	}
 	return "", ""
 }
@@ -151,8 +152,8 @@ func (p *Proposal) fromChildren(r *ProposedRelation) bool {
 	for i := range p.Relations {
 		child := &p.Relations[i]
 		if child.Kind == TenantKind && slices.Contains(p.live[child.Name].Inherits, r.Name) {
-			r.decide(TenantKind, fmt.Sprintf("%s inherits from it and is a tenant's, so reading it reads tenants' rows; it needs the column %s", child.Name, p.Column))
-			r.NeedsColumn = p.live[r.Name].column(p.Column) == nil
+			r.because(fmt.Sprintf("%s inherits from it and is a tenant's, so reading it reads tenants' rows: skip it if nobody reads it by its own name, "+
+				"or say that it is a tenant's, and it and all its children get the column %s", child.Name, p.Column))
 			return true
 		}
 	}
@@ -179,9 +180,9 @@ func (p *Proposal) withoutTie(r *ProposedRelation, root string) {
 		}
 	}
 	for _, parent := range live.Inherits {
-		if owner := p.relations[parent]; owner != nil && owner.Kind == TenantKind {
+		if owner := p.relations[parent]; owner != nil && (owner.Kind == TenantKind || owner.Kind == Undecided) {
 			ties = true
-			r.because("it inherits from " + parent + ", which is a tenant's")
+			r.because(fmt.Sprintf("it inherits from %s, which is %s", parent, map[Kind]string{TenantKind: "a tenant's", Undecided: "undecided"}[owner.Kind]))
 		}
 	}
 	if ties || len(r.Reasons) > 0 || p.Column == "" {
@@ -199,6 +200,9 @@ func (p *Proposal) withoutTie(r *ProposedRelation, root string) {
 func (p *Proposal) everybodys(live *LiveRelation) string {
 	_, table := splitQualified(live.Name)
 	words := strings.FieldsFunc(strings.ToLower(table), func(r rune) bool { return r == '_' || r == '"' })
+	if slices.ContainsFunc(words, func(word string) bool { return slices.Contains(recordWords, word) }) {
+		return "" // what records who did what is nobody's list, however seldom it is written
+	}
 	for _, word := range codeWords {
 		if slices.Contains(words, word) {
 			return fmt.Sprintf("it is called a list (%q), and nothing in it refers to a tenant", word)

@@ -39,6 +39,7 @@ func ward() Schema {
 		{Name: "messages", Kind: LiveTable, Columns: columns("id bigint, body text"), Key: []string{"id"}, Rows: 12, Writes: 12},
 		{Name: "schema_migrations", Kind: LiveTable, Columns: columns("version bigint")},
 		{Name: "spatial", Kind: LiveTable, Columns: columns("id bigint"), Extension: "postgis"},
+		{Name: "log_unit", Kind: LiveTable, Columns: columns("id bigint"), Rows: 5},
 		{Name: "everything", Kind: LiveTable, Columns: columns("id bigint"), Writes: 1},
 		{Name: "letters", Kind: LiveTable, Columns: columns("hospital_id bigint, id bigint"), Inherits: []string{"everything"}, ForeignKeys: tenantKey, Writes: 1},
 		{Name: "vitals", Kind: LiveTable, Columns: columns("hospital_id bigint, at date"), ForeignKeys: tenantKey, Writes: 1},
@@ -65,7 +66,8 @@ func TestInspectSaysWhoseRowsAndWhy(t *testing.T) {
 		"hospitals":         {TenantKind, false, "each row is a tenant"},
 		"visits":            {TenantKind, true, "belongs to one of patients by patient_id"},
 		"notes":             {TenantKind, true, "belongs to one of visits"},
-		"everything":        {TenantKind, true, "letters inherits from it"},
+		"everything":        {Undecided, false, "letters inherits from it"},
+		"log_unit":          {Undecided, false, "nothing says"}, // called like a list, and a record of what was done
 		"audit_log":         {Undecided, false, "may be NULL, so some rows may be nobody's"},
 		"partners":          {Undecided, false, "under another name?"},
 		"old_patients":      {Undecided, false, "hospital_id is text and not bigint"},
@@ -87,7 +89,7 @@ func TestInspectSaysWhoseRowsAndWhy(t *testing.T) {
 	require.Nil(t, p.relations["vitals_1"])
 	require.Len(t, p.Views, 2)
 	require.Contains(t, p.Views[1].Reasons, "it shows rows of patients", "through another view")
-	require.Equal(t, []string{"audit_log", "empty", "messages", "old_patients", "partners", "schema_migrations"}, p.Undecided())
+	require.Equal(t, []string{"audit_log", "empty", "everything", "log_unit", "messages", "old_patients", "partners", "schema_migrations"}, p.Undecided())
 }
 
 func TestInspectKeepsDecisions(t *testing.T) {

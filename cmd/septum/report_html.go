@@ -119,17 +119,17 @@ func (p *page) judge() {
 	case p.Audit.Error != "":
 		p.Class, p.Verdict, p.Explained = "broken", "The audit came to no end", "It says nothing about what it did not reach."
 	case len(worst) > 0:
-		p.Class, p.Verdict = "worst", "Tenants are not isolated"
+		p.Class, p.Verdict = "worst", "Isolation can fail"
 		p.Explained = fmt.Sprintf("%d findings by which rows of other tenants can be read or written are open.", len(worst))
 		if len(worst) == 1 {
 			p.Explained = "One finding by which rows of other tenants can be read or written is open."
 		}
 	case len(open) > 0:
-		p.Class, p.Verdict, p.Explained = "found", "Isolated, with faults", "No row of another tenant was reached; what is open below weakens the isolation or tells tenants about each other."
+		p.Class, p.Verdict, p.Explained = "found", "Faults were found", "What is open below weakens the isolation, or tells tenants about each other."
 	case p.Accepted < len(p.Statements):
-		p.Class, p.Verdict, p.Explained = "found", "The database isolates its tenants; not every statement is proved", "The statements that were refused stand below."
+		p.Class, p.Verdict, p.Explained = "found", "Not every statement is proved", "The audit has no open findings; the statements that were refused stand below."
 	default:
-		p.Verdict, p.Explained = "Tenants are isolated", "Nothing was found that is not waived."
+		p.Verdict, p.Explained = "No open findings", "Nothing was found by which the isolation of tenants can fail, beside what is waived."
 		if len(p.Audit.Incomplete) > 0 {
 			p.Explained += " Some of it could not be seen; the list is below."
 		}

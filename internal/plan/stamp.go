@@ -30,6 +30,9 @@ func (w *writer) stampAll(tables []*table) []*table {
 		i := slices.IndexFunc(pending, func(t *table) bool {
 			return slices.ContainsFunc(t.derive, func(k *foreignKey) bool { return full[k.to] && k.required() })
 		})
+		if i < 0 && w.in.Existing != "" { // those at which the others hang come first
+			i = slices.IndexFunc(pending, func(t *table) bool { return !slices.ContainsFunc(t.derive, (*foreignKey).required) })
+		}
 		if i < 0 {
 			i = slices.IndexFunc(pending, func(t *table) bool {
 				return w.in.Existing != "" || slices.ContainsFunc(t.derive, func(k *foreignKey) bool { return full[k.to] })
@@ -128,7 +131,7 @@ func (w *writer) stamp(t *table) {
 	t.stamps = true
 	w.step(Step{ID: "backfill " + t.name, Stage: Backfill, Relation: t.name, Purpose: "give the rows of before their tenant, in batches",
 		SQL: []string{w.backfillBody(t)}, Undo: nil, Lock: rowLock, Time: Rows, Outside: true,
-		Note: "may be stopped and started again at any time; a stamped row needs no undoing"})
+		Note: "may be stopped and started again at any time; a stamped row needs no undoing; triggers of yours on UPDATE run for each row"})
 }
 
 func (w *writer) stampFunction(t *table) string {
