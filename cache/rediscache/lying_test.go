@@ -165,9 +165,10 @@ func TestAnswersThatAreShiftedByOne(t *testing.T) {
 	}
 	require.Equal(t, tenants, right())
 	lose.Store(true)
-	for d.count(IncidentForged) == 0 {
+	require.Eventually(t, func() bool {
 		right()
-	}
+		return d.count(IncidentForged) > 0
+	}, 10*time.Second, time.Millisecond)
 	// The connection is given up, and the next one is in order.
 	require.Eventually(t, func() bool { return right() == tenants }, 10*time.Second, time.Millisecond)
 	require.False(t, lose.Load())
