@@ -53,7 +53,7 @@ func TestASealHoldsEveryByteAndThePlace(t *testing.T) {
 			require.ErrorIs(t, err, errForged, "byte %d, bit %d", i, bit)
 		}
 	}
-	for cut := range len(sealed) {
+	for cut := range sealed {
 		_, err := r.open("{t:a}:x", bytes.Clone(sealed[:cut]))
 		require.ErrorIs(t, err, errForged)
 	}
