@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"slices"
@@ -86,7 +87,7 @@ func ExampleStore_Serve() {
 		log.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	err = documents.Serve(mercy, w, httptest.NewRequest("GET", "/", nil), ref)
+	err = documents.Serve(mercy, w, httptest.NewRequest(http.MethodGet, "/", nil), ref)
 	fmt.Println(w.Code, w.Body, err)
 	fmt.Println(w.Header().Get("Content-Type"), w.Header().Get("Content-Disposition"))
 	// Output:

@@ -2,7 +2,6 @@ package blob_test
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"testing"
@@ -170,5 +169,3 @@ func TestTenantColumnTypes(t *testing.T) {
 		})
 	}
 }
-
-var errReader = errors.New("the scanner was unplugged")

@@ -25,7 +25,7 @@ func (s *Store) Serve(tc tenant.Context, w http.ResponseWriter, r *http.Request,
 	if err != nil {
 		return err
 	}
-	defer blob.Close()
+	defer func() { _ = blob.Close() }() // nothing was written
 	info := blob.Info()
 	h := w.Header()
 	h.Set("Content-Type", servedType(info.MediaType))

@@ -197,7 +197,7 @@ func foldPartitions(relations []LiveRelation) map[string][]string {
 	out := map[string][]string{}
 	for _, r := range relations {
 		root := r.Name
-		for range len(relations) { // no more steps than relations, whatever the description says
+		for range relations { // no more steps than relations, whatever the description says
 			if parent[root] == "" {
 				break
 			}

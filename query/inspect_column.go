@@ -134,8 +134,8 @@ func most[K comparable](counts map[K]int, compare func(a, b K) int) (best K, cou
 
 // chooseColumn takes the column that the caller names, and otherwise the candidate that stands out.
 func (p *Proposal) chooseColumn(known Inspection) {
-	if name, t := "", Type(""); known.Catalog != nil && known.Column == "" {
-		name, t = known.Catalog.TenantColumn()
+	if known.Catalog != nil && known.Column == "" {
+		name, t := known.Catalog.TenantColumn()
 		known.Column, known.Type = name, cmp.Or(known.Type, t)
 	}
 	if known.Column != "" {

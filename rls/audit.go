@@ -17,7 +17,7 @@ import (
 	"github.com/septum-go/septum/tenant"
 )
 
-// ErrAudit: an audit came to no end, since the database, the catalog or the login is not what it was said to be.
+// ErrAudit says that an audit came to no end, since the database, the catalog or the login is not what it was said to be.
 var ErrAudit = errors.New("the database can't be audited like this")
 
 // AuditOptions says whose isolation is audited and how closely. The zero value audits the connection's own login.

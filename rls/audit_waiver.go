@@ -20,7 +20,7 @@ type Waiver struct {
 	Expires string `json:"expires"` // the last day on which it holds, in UTC: "2027-03-31"
 }
 
-// ErrWaivers: a file of waivers can't be used.
+// ErrWaivers says that a file of waivers can't be used.
 var ErrWaivers = errors.New("the waivers can't be used")
 
 // ParseWaivers reads a JSON array of waivers. Every field is required, rules must exist, days must be days, and

@@ -87,7 +87,7 @@ func (c FileCredentials) Credential(_ context.Context, ask CredentialRequest) (C
 	if err != nil {
 		return Credential{}, err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // nothing was written
 	return assemble(ask, func(name string) (string, error) {
 		target, login, _ := strings.Cut(name, "/")
 		if !isReference(target) {

@@ -92,7 +92,7 @@ func TestStatusIsHeldBeforeAnyConnection(t *testing.T) {
 				require.ErrorIs(t, try.err, try.want)
 				require.NotContains(t, try.err.Error(), "hunter2")
 				require.NotContains(t, try.err.Error(), mary.String())
-				if try.want == rls.ErrCredentials {
+				if errors.Is(try.want, rls.ErrCredentials) {
 					want++
 					require.ErrorIs(t, try.err, errGate)
 				}

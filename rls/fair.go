@@ -3,6 +3,7 @@ package rls
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -88,7 +89,7 @@ func (a *admission) enter(ctx context.Context, id tenant.ID, l Limits) (*share, 
 	}
 	s.remove(t)
 	a.settle(s)
-	if err == errWaited {
+	if errors.Is(err, errWaited) {
 		err = ErrPoolExhausted
 		if most := a.most(s); s.used >= most && most < a.total {
 			err = ErrTenantBusy

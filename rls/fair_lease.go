@@ -1,6 +1,9 @@
 package rls
 
-import "net/http"
+import (
+	"errors"
+	"net/http"
+)
 
 // slot is a tenant's right to one connection, held by a lease.
 type slot struct {
@@ -24,14 +27,17 @@ func isTooSlow(err error) bool {
 // HTTPStatus is the status with which package tenanthttp answers: 429 when the tenant asks for too much at once, 503 when
 // the database has no room, no time or no answer, and what a Directory's refusals have. For other errors it is 0, which leaves it to tenanthttp's own rules.
 func (e *Error) HTTPStatus() int {
-	if refused, ok := e.Kind.(*refusal); ok {
+	var refused *refusal
+	if errors.As(e.Kind, &refused) {
 		return refused.status
 	}
-	switch e.Kind {
-	case ErrTenantBusy:
+	if errors.Is(e.Kind, ErrTenantBusy) {
 		return http.StatusTooManyRequests
-	case ErrPoolExhausted, ErrTooSlow, ErrUnavailable, ErrClosed:
-		return http.StatusServiceUnavailable
+	}
+	for _, kind := range []error{ErrPoolExhausted, ErrTooSlow, ErrUnavailable, ErrClosed} {
+		if errors.Is(e.Kind, kind) {
+			return http.StatusServiceUnavailable
+		}
 	}
 	return 0
 }

@@ -40,7 +40,7 @@ func (t *tiers) dial(ctx context.Context, at place, id tenant.ID) (*pgx.Conn, er
 	}
 	if !at.tenant.IsZero() {
 		sess := sessionOf(conn)
-		sess.strayed = func(err error) (error, bool) { return t.strayed(at, err) }
+		sess.strayed = func(err error) (bool, error) { return t.strayed(at, err) }
 		if err := sess.settle(ctx, at, t.config); err != nil {
 			return nil, err
 		}

@@ -124,18 +124,18 @@ func isElsewhere(err error) bool {
 // strayed finds out whether an error of a statement comes of the tenant having left the place: then it is ErrMoved. Only
 // an error that says that something is not there, or not allowed, is worth the question. Doubtful says that the place is
 // to be inspected again, on another connection.
-func (t *tiers) strayed(at place, err error) (explained error, doubtful bool) {
+func (t *tiers) strayed(at place, err error) (doubtful bool, explained error) {
 	if !isMissing(err) && !isDenied(err) || !t.doubts(at) {
-		return err, false
+		return false, err
 	}
 	t.invalidate(at.tenant)
 	ctx, cancel := context.WithTimeout(t.ctx, t.resolver.config.Timeout)
 	defer cancel()
 	now, unknown := t.resolve(ctx, at.tenant)
 	if unknown == nil && now.record.Load().entry.place(at.tenant) == at || unknown != nil && !errors.Is(unknown, ErrUnknownTenant) {
-		return err, true
+		return true, err
 	}
-	return because{ErrMoved, err}, true
+	return true, because{ErrMoved, err}
 }
 
 // leave forgets a place.

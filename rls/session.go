@@ -30,7 +30,7 @@ type session struct {
 	temporary bool                  // the login may make them
 	out       outbox
 	own       string                                       // the only tenant of the connection, whose scope the session keeps; see settle
-	strayed   func(error) (explained error, doubtful bool) // with a Directory: see tiers.strayed
+	strayed   func(error) (doubtful bool, explained error) // with a Directory: see tiers.strayed
 	sticky    sticky
 	exchange
 }
@@ -111,7 +111,7 @@ func (s *session) judge(err error) error {
 	if err == nil || s.strayed == nil {
 		return err
 	}
-	err, doubtful := s.strayed(err)
+	doubtful, err := s.strayed(err)
 	if doubtful {
 		s.destroy() // nobody shall ask for what is not there again on the same connection
 	}

@@ -227,7 +227,7 @@ func child() error {
 		return err
 	}
 	fmt.Println("ready")
-	for i := 0; i < 400; i++ {
+	for i := range 400 {
 		if err := childRound(store, op, reached, i); err != nil {
 			return err
 		}

@@ -117,12 +117,8 @@ type policy struct {
 	using, check         *string   // printed
 	usingTree, checkTree *string   // pg_node_tree
 	usingIs, checkIs     predicate // of a tenant relation
-	sortedFunctions      []*function
-	byFunctionName       map[string][]oid       // by the bare name, in lower case
-	byTable              map[string][]*relation // likewise
-	parsedCalls          map[oid][]oid          // of functions whose body the server keeps parsed
-	functions            []oid                  // user-defined ones in it
-	relations            []oid                  // others that it reads
+	functions            []oid     // user-defined ones in it
+	relations            []oid     // others that it reads
 }
 
 type constraint struct {
@@ -218,7 +214,6 @@ type call struct {
 type largeObjects struct {
 	count int
 	first []string
-	owned bool
 }
 
 // qualified is the function's name for SQL.

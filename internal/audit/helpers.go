@@ -259,7 +259,7 @@ func (d *database) stored(what string, ask func(*storedSetting) bool) []Finding 
 		if !ask(s) {
 			continue
 		}
-		object, sql := "", ""
+		var object, sql string
 		switch {
 		case s.role == "":
 			object, sql = "database "+quote(s.database), "alter database "+quote(s.database)+" reset "+s.name

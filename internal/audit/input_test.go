@@ -204,11 +204,9 @@ func wide(tables int) (string, *query.Catalog) {
 	schema.WriteString(`create table hospitals (tenant_id uuid primary key);`)
 	options = append(options, query.Tenant("hospitals"))
 	for i := range tables - 1 {
-		parent := "hospitals"
 		key := "(tenant_id) references hospitals (tenant_id)"
 		if i > 0 {
-			parent = fmt.Sprintf("t%d", i/2)
-			key = fmt.Sprintf("(tenant_id, parent_id) references %s (tenant_id, id)", parent)
+			key = fmt.Sprintf("(tenant_id, parent_id) references t%d (tenant_id, id)", i/2)
 		}
 		fmt.Fprintf(&schema, `create table t%[1]d (tenant_id uuid not null, id bigint not null, parent_id bigint, name text not null, at timestamptz, amount bigint,
 			primary key (tenant_id, id), unique (tenant_id, name), foreign key %[2]s); create index on t%[1]d (tenant_id, at);`, i, key)

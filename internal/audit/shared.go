@@ -163,7 +163,7 @@ func publications(d *database) []Finding {
 				continue
 			}
 			filtered, named := p.relations[r.oid]
-			mend := ""
+			var mend string
 			switch {
 			case named && !filtered:
 				mend = "alter publication " + quote(p.name) + " drop table " + r.name

@@ -65,9 +65,7 @@ func (d *database) reachable() map[oid]bool {
 		if r.kind != "v" || r.invoker {
 			continue
 		}
-		for _, below := range d.under(r) {
-			queue = append(queue, below)
-		}
+		queue = append(queue, d.under(r)...)
 	}
 	return seen
 }
