@@ -134,7 +134,7 @@ func (s *Server) await(ctx context.Context) error {
 			s.run.pid, _ = strconv.Atoi(strings.TrimSpace(string(text)))
 		}
 		answer, err := s.Do(ctx, "PING")
-		if err == nil && answer == "+PONG" {
+		if err == nil && answer == "+PONG" && s.run.pid > 0 { // it can answer before its number is written
 			return nil
 		}
 		dead := s.run.pid != 0 && syscall.Kill(s.run.pid, 0) != nil
@@ -199,7 +199,7 @@ func (s *Server) Pause() error { return s.signal(syscall.SIGSTOP) }
 func (s *Server) Resume() error { return s.signal(syscall.SIGCONT) }
 
 func (s *Server) signal(what syscall.Signal) error {
-	if s.run == nil {
+	if s.run == nil || s.run.pid <= 0 { // 0 would mean ourselves
 		return errors.New("redistest: the server does not run, or is not ours")
 	}
 	return syscall.Kill(s.run.pid, what)
