@@ -91,7 +91,7 @@ func TestPlanNamesWhatItCantDo(t *testing.T) {
 		create view a_view as select tenant_id from parents;`))
 	what := func(r *rls.Roadmap) string {
 		var out []string
-		for _, o := range r.Obstacles {
+		for _, o := range obstacles(r) {
 			out = append(out, o.Object+": "+o.What)
 		}
 		return strings.Join(out, "\n")

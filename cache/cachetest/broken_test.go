@@ -172,6 +172,7 @@ func subject(t *testing.T, fault broken, change func(*cache.Options[string, stri
 		}
 		c, err := cache.New(opts)
 		require.NoError(t, err)
+		fault := fault // rules open caches at the same time
 		fault.all = &sync.Map{}
 		return func(tc tenant.Context) Partition {
 			b := fault
