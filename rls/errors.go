@@ -50,6 +50,8 @@ var (
 	ErrOption = errors.New("unknown transaction option")
 	// errWaited: the wait for a slot came to its end.
 	errWaited = errors.New("no slot came free in time")
+	// errLost: an earlier request lost the connection. It becomes ErrUnavailable.
+	errLost = errors.New("the connection is closed")
 	// errOutOfStep: a reply was not the one that belongs to the request. The connection is closed.
 	errOutOfStep = errors.New("a reply did not belong to its request; the connection was closed")
 )

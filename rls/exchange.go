@@ -62,7 +62,10 @@ func (s *session) start(ctx context.Context, scope string, controls []string, p 
 	if err := ctx.Err(); err != nil {
 		return unsent{err}
 	}
-	if s.state != quiet || s.spent || s.pg.IsBusy() || s.pg.IsClosed() {
+	if err := s.lost(); err != nil {
+		return err
+	}
+	if s.state != quiet || s.spent || s.pg.IsBusy() {
 		return s.outOfStep()
 	}
 	controls, after, own, err := s.surround(scope, controls)

@@ -132,6 +132,9 @@ func (s *session) closeGroup(group *pgconn.MultiResultReader) error {
 
 // control runs one statement of transaction control, alone and without parameters, and gives its command tag.
 func (s *session) control(ctx context.Context, sql string) (pgconn.CommandTag, error) {
+	if err := s.lost(); err != nil {
+		return pgconn.CommandTag{}, err
+	}
 	if s.state != quiet || s.spent {
 		return pgconn.CommandTag{}, s.outOfStep()
 	}

@@ -82,6 +82,9 @@ func (s *session) prepare(ctx context.Context, sh shape) (*prepared, error) {
 	if p := s.lookup(sh); p != nil {
 		return p, nil
 	}
+	if err := s.lost(); err != nil {
+		return nil, err
+	}
 	s.prepared.drop(sh.id, s.serverName(sh)) // closing a name that the server does not know is no error
 	s.prepared.makeRoom()
 	if err := ctx.Err(); err != nil {
@@ -100,6 +103,15 @@ func (s *session) prepare(ctx context.Context, sh shape) (*prepared, error) {
 	p := newPrepared(sh, sd, s.types)
 	s.prepared.put(p)
 	return p, nil
+}
+
+// lost is an error when the connection is closed. It is asked before anything goes into the write buffer: pgconn closes a
+// connection in the background after a request of its own broke off, and says goodbye by the same buffer.
+func (s *session) lost() error {
+	if s.pg.IsClosed() {
+		return unsent{errLost}
+	}
+	return nil
 }
 
 // judge decides whether a connection can live on after an error. An error that the server sent leaves it in a known
