@@ -17,6 +17,8 @@ const (
 	CitusColocation Code = "citus_colocation" // tenant relations in different groups: a tenant's rows on several nodes
 	CitusShared     Code = "citus_shared"     // a tenant relation is a reference table: every node holds every tenant's rows
 	CitusLocal      Code = "citus_local"      // stays on the coordinator while others are distributed
+	CitusTier       Code = "citus_tier"       // a Directory's place that Citus is not for: the bridge tier, logins of tenants' own
+	CitusLoader     Code = "citus_loader"     // Config.LoaderURL: Citus can't grant a right on single columns, which is all that a loader has
 )
 
 // distribution is what Citus does with one table, by its catalog pg_dist_partition.
@@ -117,7 +119,7 @@ func (s *session) citusScope(scope string) ([]string, error) {
 	}
 	var set []string
 	if s.pooler.between() {
-		set = append(set, "set local search_path = "+pinned["search_path"])
+		set = append(set, "set local search_path = "+s.path)
 	}
 	for i, t := range (Limits{}).timeouts() {
 		if values := s.out.bindScope.Parameters; len(values) > i+1 {

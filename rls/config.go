@@ -70,7 +70,8 @@ type Config struct {
 	// it is for processes that serve one tenant at a time. Direct connections only. Default: off; see docs/scale.md for what it gives up.
 	StickyScope bool
 
-	citus bool // found by Open
+	citus bool   // found by Open
+	path  string // of a Directory's place; see searchPath
 }
 
 // withDefaults fills what was left zero.

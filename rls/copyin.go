@@ -161,6 +161,7 @@ func failCopy(err error) error {
 
 // columnsOf asks the server for the columns' types. Describing needs no right to read.
 func (s *session) columnsOf(ctx context.Context, into copyTarget) ([]pgconn.FieldDescription, error) {
+	s.pinPath()
 	sd, err := s.pg.Prepare(ctx, "", "select "+into.list()+" from "+into.table, nil)
 	s.status = s.pg.TxStatus()
 	if err != nil {

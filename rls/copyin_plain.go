@@ -48,8 +48,12 @@ func (db *DB) copyPlain(tc tenant.Context, into copyTarget) (int64, error) {
 	return n, err
 }
 
-// mayMakeTables asks once whether the login may make temporary tables.
+// mayMakeTables asks once whether the login may make temporary tables. On Citus they are of no use: it takes the rows of a local
+// table to the workers by COPY, which row-level security refuses there.
 func (s *session) mayMakeTables(ctx context.Context) (bool, error) {
+	if s.citus {
+		return false, nil
+	}
 	if s.copies != nil {
 		return s.temporary, nil
 	}

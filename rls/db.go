@@ -84,7 +84,8 @@ func (db *DB) Close() {
 // Catalog is the catalog that the DB was opened with.
 func (db *DB) Catalog() *query.Catalog { return db.catalog }
 
-// Pooler is what Open took the connections for: Direct, Pooled or PooledPrepared.
+// Pooler is what Open took the connections for: Direct, Pooled or PooledPrepared. With a Directory it is Config.Pooler, since each
+// target is found out with its first connection.
 func (db *DB) Pooler() Pooler { return db.config.Pooler }
 
 // Stats is a snapshot of the connections.

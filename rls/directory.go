@@ -71,8 +71,9 @@ type StaticDirectory struct {
 	order   []tenant.ID
 }
 
-// NewStaticDirectory checks the entries, also against each other: no two tenants may share a schema, a database or a
-// login but in the pool tier. The error is ErrEntry with every reason; it names tenants, being for whoever deploys.
+// NewStaticDirectory checks the entries, also against each other: no two tenants may share a login or, in the bridge tier, a
+// schema, and a silo's target is its tenant's alone. Targets are told apart by their names: whether two lead to one database is
+// the Credentials' to know. The error is ErrEntry with every reason; it names tenants, being for whoever deploys.
 func NewStaticDirectory(entries map[tenant.ID]Entry) (*StaticDirectory, error) {
 	d := &StaticDirectory{entries: maps.Clone(entries)}
 	d.order = slices.SortedFunc(maps.Keys(entries), func(a, b tenant.ID) int {
@@ -80,6 +81,7 @@ func NewStaticDirectory(entries map[tenant.ID]Entry) (*StaticDirectory, error) {
 	})
 	var problems []error
 	owners := map[string]tenant.ID{}
+	targets := map[string]home{}
 	for _, id := range d.order {
 		entry := entries[id]
 		if id.IsZero() {
@@ -96,6 +98,9 @@ func NewStaticDirectory(entries map[tenant.ID]Entry) (*StaticDirectory, error) {
 				problems = append(problems, fmt.Errorf("%s and %s share %s", id, owner, claim.what))
 			}
 			owners[claim.key] = id
+		}
+		if owner, shared := targets[entry.Target].join(entry, id, targets); shared {
+			problems = append(problems, fmt.Errorf("%s and %s share a silo's database", id, owner))
 		}
 	}
 	if len(problems) > 0 {
@@ -135,11 +140,25 @@ func (e Entry) claims() []claim {
 	if e.Login != "" {
 		claims = append(claims, claim{"login\x00" + e.Target + "\x00" + e.Login, "a login"})
 	}
-	switch e.Tier {
-	case TierBridge:
+	if e.Tier == TierBridge {
 		claims = append(claims, claim{"schema\x00" + e.Target + "\x00" + e.Schema, "a schema"})
-	case TierSilo:
-		claims = append(claims, claim{"silo\x00" + e.Target, "a silo's database"})
 	}
 	return claims
+}
+
+// home is who lives in a target's database.
+type home struct{ any, silo tenant.ID }
+
+// join moves one more tenant in, and names who was there where one of the two has the database for himself.
+func (h home) join(e Entry, id tenant.ID, targets map[string]home) (owner tenant.ID, shared bool) {
+	if e.Status == StatusErased {
+		return owner, false
+	}
+	owner = h.silo
+	if e.Tier == TierSilo {
+		owner, h.silo = h.any, id
+	}
+	h.any = id
+	targets[e.Target] = h
+	return owner, !owner.IsZero()
 }

@@ -20,7 +20,7 @@ type resolver struct {
 	ctx       context.Context // of the questions under way; ends with the DB
 	asking    sync.WaitGroup
 	now       func() time.Time
-	left      func(place) // told when a tenant has left a place of its own
+	left      func(place) // told when nobody works any more at a place of one tenant's own
 
 	mu      sync.RWMutex
 	known   map[tenant.ID]*resident
@@ -30,7 +30,31 @@ type resolver struct {
 }
 
 // resident is one known tenant. Requests under way hold it, and see a change of its status.
-type resident struct{ record atomic.Pointer[record] }
+type resident struct {
+	resolver *resolver
+	id       tenant.ID
+	record   atomic.Pointer[record]
+}
+
+// permit asks whether a request under way at a place may go on with a statement: the Directory, where its last answer is out
+// of date.
+func (res *resident) permit(ctx context.Context, at place, write bool) error {
+	known := res.record.Load()
+	if r := res.resolver; !r.now().Before(known.fresh) {
+		again, err := r.resolve(ctx, res.id)
+		if err != nil {
+			return err
+		}
+		known = again.record.Load()
+	}
+	if err := known.entry.permit(write); err != nil {
+		return err
+	}
+	if known.entry.place(res.id) != at {
+		return ErrMoved // what it wrote would stay behind
+	}
+	return nil
+}
 
 // record is one answer of the Directory.
 type record struct {
@@ -121,14 +145,14 @@ func (r *resolver) load(id tenant.ID, epoch uint64) (*resident, error) {
 	case err == nil:
 		return r.remember(id, res, entry, now, epoch), nil
 	case errors.Is(err, ErrUnknownTenant):
-		delete(r.known, id)
+		r.forget(id, res)
 		if epoch == r.epochs {
 			makeRoom(r.unknown, maxUnknown)
 			r.unknown[id] = now.Add(r.config.UnknownTTL)
 		}
 		return nil, ErrUnknownTenant
 	case errors.Is(err, ErrEntry):
-		delete(r.known, id)
+		r.forget(id, res)
 		return nil, err
 	case res != nil && now.Before(res.record.Load().stale):
 		again := *res.record.Load()
@@ -169,17 +193,37 @@ func (r *resolver) remember(id tenant.ID, res *resident, entry Entry, now time.T
 		answer.fresh = now // something changed since the question was asked: good for those who wait, and no longer
 	}
 	if res == nil {
-		res = &resident{}
+		res = &resident{resolver: r, id: id}
 		res.record.Store(answer)
 		makeRoom(r.known, r.config.Size)
 		r.known[id] = res
 		return res
 	}
-	if old := res.record.Load().entry.place(id); old != entry.place(id) && !old.tenant.IsZero() {
-		r.left(old)
-	}
+	old := res.record.Load().entry
 	res.record.Store(answer)
+	if old.place(id) != entry.place(id) || entry.permit(false) != nil && old.permit(false) == nil {
+		r.vacate(old.place(id)) // it moved away, or may not even read
+	}
 	return res
+}
+
+// forget drops a tenant that is not there any more. Whoever holds it asks again.
+func (r *resolver) forget(id tenant.ID, res *resident) {
+	if res == nil {
+		return
+	}
+	delete(r.known, id)
+	old := *res.record.Load()
+	old.fresh = time.Time{}
+	res.record.Store(&old)
+	r.vacate(old.entry.place(id))
+}
+
+// vacate tells that nobody works at a place any more, if it was one tenant's alone.
+func (r *resolver) vacate(at place) {
+	if !at.tenant.IsZero() {
+		r.left(at)
+	}
 }
 
 // invalidate has the next request ask the Directory again; with the zero ID for all tenants. What was known stays for the

@@ -10,9 +10,12 @@ import (
 // pgErased is the SQLSTATE with which the directory's trigger refuses to bring an erased tenant back.
 const pgErased = "SE001"
 
+// pgSilo is the SQLSTATE with which it refuses a second tenant in a silo's database.
+const pgSilo = "SE002"
+
 // directoryDDL makes the directory's tables; its parts are the versions, each of which brings the one before further.
 // Changes get their numbers one after the other (a lock before nextval), so that whoever asks for those after a number
-// misses none that was committed later.
+// misses none that was committed later. The same lock has no two tenants come into a silo's database at one time.
 func directoryDDL() []string {
 	return []string{`
 create schema if not exists septum_directory;
@@ -50,6 +53,29 @@ create trigger number_change before insert or update or delete on septum_directo
 	for each row execute function septum_directory.number_change();
 revoke all on function septum_directory.number_change() from public;
 insert into septum_directory.version (version) values (1);
+`, `
+create or replace function septum_directory.number_change() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+	if tg_op = 'DELETE' then
+		raise exception 'an entry is not deleted; set its status to erased' using errcode = '` + pgErased + `';
+	end if;
+	if tg_op = 'UPDATE' and (old.status = 'erased' and new.status <> 'erased' or new.tenant <> old.tenant) then
+		raise exception 'an erased tenant stays erased, and a tenant keeps its id' using errcode = '` + pgErased + `';
+	end if;
+	perform pg_advisory_xact_lock(7352, 1);
+	if tg_op = 'INSERT' or (new.tier, new.target) <> (old.tier, old.target) then
+		perform from septum_directory.tenants t where t.target = new.target and t.tenant <> new.tenant and t.status <> 'erased'
+			and (new.tier = 'silo' or t.tier = 'silo') limit 1;
+		if found and new.status <> 'erased' then
+			raise exception 'a silo''s database is one tenant''s alone' using errcode = '` + pgSilo + `';
+		end if;
+	end if;
+	new.revision := nextval('septum_directory.revisions');
+	new.version := case when tg_op = 'UPDATE' then old.version + 1 else 1 end;
+	return new;
+end $$;
+create index tenants_target on septum_directory.tenants (target, tier) where status <> 'erased';
+update septum_directory.version set version = 2;
 `}
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // directoryVersion is the version of the directory's tables that this program works with.
-const directoryVersion = 1
+const directoryVersion = 2
 
 // PostgresDirectoryConfig says where the directory is.
 type PostgresDirectoryConfig struct {
@@ -105,6 +105,17 @@ func (d *PostgresDirectory) inspect(ctx context.Context) ([]Reason, error) {
 	tables, err := pgx.CollectRows(rows, pgx.RowToStructByPos[table])
 	if err != nil {
 		return nil, err
+	}
+	var functions []string // of triggers: who owns one can have it write what he likes
+	err = conn.QueryRow(ctx, `select array(select p.proname::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+		where n.nspname = 'septum_directory' and pg_has_role(session_user, p.proowner, 'MEMBER') order by 1)`).Scan(&functions)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range functions {
+		if !p.superuser {
+			p.add(RoleOwner, "septum_directory."+name, "the login owns it, or can become the owner", "use a login that only reads")
+		}
 	}
 	for _, t := range tables {
 		if t.Owner && !p.superuser {
@@ -231,7 +242,7 @@ func PutEntry(ctx context.Context, owner *pgx.Conn, id tenant.ID, entry Entry) (
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return Entry{}, refuse("PutEntry", nil, tenant.ErrConflict, errors.New("the entry was changed in between"))
-	case pg != nil && pg.Code == "23505":
+	case pg != nil && (pg.Code == "23505" || pg.Code == pgSilo):
 		return Entry{}, refuse("PutEntry", nil, tenant.ErrConflict, errors.New("another tenant has that place"))
 	case pg != nil && pg.Code == pgErased:
 		return Entry{}, refuse("PutEntry", nil, ErrErased, nil)

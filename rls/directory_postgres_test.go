@@ -64,6 +64,30 @@ func TestPostgresDirectory(t *testing.T) {
 	_, err = rls.PutEntry(ctx, owner, tenant.ID{}, poolEntry)
 	require.ErrorIs(t, err, tenant.ErrInvalidID)
 
+	// X10: a silo's database is one tenant's alone.
+	silo, err := rls.PutEntry(ctx, owner, paul, rls.Entry{Tier: rls.TierSilo, Target: "clinic"})
+	require.NoError(t, err)
+	silo.Status = rls.StatusSuspended
+	silo, err = rls.PutEntry(ctx, owner, paul, silo)
+	require.NoError(t, err)
+	for name, taken := range map[string]rls.Entry{
+		"silo": {Tier: rls.TierSilo, Target: "clinic"}, "silo of a bridge": {Tier: rls.TierSilo, Target: "main"},
+		"pool": {Tier: rls.TierPool, Target: "clinic"}, "bridge": {Tier: rls.TierBridge, Target: "clinic", Login: "a", Schema: "a"},
+	} {
+		_, err = rls.PutEntry(ctx, owner, townID("third"), taken)
+		require.ErrorIs(t, err, tenant.ErrConflict, name)
+	}
+	moves := second
+	moves.Target = "clinic"
+	_, err = rls.PutEntry(ctx, owner, mary, moves)
+	require.ErrorIs(t, err, tenant.ErrConflict, "moves in")
+	silo.Status = rls.StatusErased
+	_, err = rls.PutEntry(ctx, owner, paul, silo)
+	require.NoError(t, err)
+	moves, err = rls.PutEntry(ctx, owner, mary, moves)
+	require.NoError(t, err, "its database is free")
+	second = moves
+
 	// L04: erased stays erased, and its line stays too.
 	gone := second
 	gone.Status = rls.StatusErased
@@ -74,7 +98,8 @@ func TestPostgresDirectory(t *testing.T) {
 	require.ErrorIs(t, err, rls.ErrErased)
 	_, err = owner.Exec(ctx, "delete from septum_directory.tenants")
 	require.ErrorContains(t, err, "SE001")
-	_, err = rls.PutEntry(ctx, owner, paul, bridge)
+	bridge.Target = "clinic"
+	_, err = rls.PutEntry(ctx, owner, townID("third"), bridge)
 	require.NoError(t, err, "its place is free")
 
 	for _, sql := range []string{"insert into septum_directory.tenants values ('x')", "update septum_directory.tenants set target = 'x'",
@@ -156,24 +181,33 @@ func TestPostgresDirectoryTellsOfEachChange(t *testing.T) {
 func TestOpenDirectoryRefuses(t *testing.T) {
 	t.Parallel()
 	d, owner, _ := registry(t)
-	cfg := rls.PostgresDirectoryConfig{URL: d.AppURL}
+	admin, ownerRole := d.Admin(t), owner.Config().User
+	reader, url := d.Login(t, "")
+	require.NoError(t, rls.InstallDirectory(t.Context(), owner, reader))
+	cfg := rls.PostgresDirectoryConfig{URL: url}
 	for name, test := range map[string]struct {
 		do, undo string
 		code     rls.Code
 	}{
-		"writes a column":   {"grant update (target) on septum_directory.tenants to " + d.AppRole, "revoke update (target) on septum_directory.tenants from " + d.AppRole, rls.PrivilegeExtra},
-		"deletes":           {"grant delete on septum_directory.tenants to public", "revoke delete on septum_directory.tenants from public", rls.PrivilegeExtra},
-		"may not read":      {"revoke usage on schema septum_directory from " + d.AppRole, "grant usage on schema septum_directory to " + d.AppRole, rls.RelationMissing},
-		"of another time":   {"update septum_directory.version set version = 99", "update septum_directory.version set version = 1", rls.RelationMissing},
-		"no version at all": {"delete from septum_directory.version", "insert into septum_directory.version values (true, 1)", rls.RelationMissing},
+		"writes a column":    {"grant update (target) on septum_directory.tenants to " + reader, "revoke update (target) on septum_directory.tenants from " + reader, rls.PrivilegeExtra},
+		"deletes":            {"grant delete on septum_directory.tenants to public", "revoke delete on septum_directory.tenants from public", rls.PrivilegeExtra},
+		"owns the function":  {"alter function septum_directory.number_change() owner to " + reader, "alter function septum_directory.number_change() owner to " + ownerRole, rls.RoleOwner},
+		"reaches the owner":  {"grant " + ownerRole + " to " + reader, "revoke " + ownerRole + " from " + reader, rls.RoleOwner},
+		"R01 superuser":      {"alter role " + reader + " superuser", "alter role " + reader + " nosuperuser", rls.RoleSuperuser},
+		"R01 all data":       {"grant pg_write_all_data to " + reader, "revoke pg_write_all_data from " + reader, rls.RolePredefined},
+		"may not read":       {"revoke usage on schema septum_directory from " + reader, "grant usage on schema septum_directory to " + reader, rls.RelationMissing},
+		"of a later time":    {"update septum_directory.version set version = 99", "update septum_directory.version set version = 2", rls.RelationMissing},
+		"of an earlier time": {"update septum_directory.version set version = 1", "update septum_directory.version set version = 2", rls.RelationMissing},
+		"no version at all":  {"delete from septum_directory.version", "insert into septum_directory.version values (true, 2)", rls.RelationMissing},
+		"sets a trigger":     {"grant trigger on septum_directory.tenants to " + reader, "revoke trigger on septum_directory.tenants from " + reader, rls.PrivilegeExtra},
 	} {
-		_, err := owner.Exec(t.Context(), test.do)
+		_, err := admin.Exec(t.Context(), test.do)
 		require.NoError(t, err, name)
 		_, err = rls.OpenDirectory(t.Context(), cfg)
 		var open *rls.OpenError
 		require.ErrorAs(t, err, &open, name)
 		require.True(t, open.Has(test.code), "%s: %v", name, err)
-		_, err = owner.Exec(t.Context(), test.undo)
+		_, err = admin.Exec(t.Context(), test.undo)
 		require.NoError(t, err, name)
 	}
 	var open *rls.OpenError

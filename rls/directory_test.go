@@ -148,11 +148,18 @@ func TestStaticDirectoryRefusesSharedPlaces(t *testing.T) {
 		"one login":        {bridge, {Tier: rls.TierBridge, Target: "main", Login: "l", Schema: "other"}},
 		"one login, tiers": {bridge, {Tier: rls.TierPool, Target: "main", Login: "l"}},
 		"one silo":         {silo, silo},
+		"silo and pool":    {silo, {Tier: rls.TierPool, Target: "clinic"}},
+		"pool and silo":    {{Tier: rls.TierPool, Target: "clinic"}, silo},
+		"silo and bridge":  {silo, {Tier: rls.TierBridge, Target: "clinic", Login: "l", Schema: "s"}},
+		"suspended silo":   {{Tier: rls.TierSilo, Target: "clinic", Status: rls.StatusSuspended}, silo},
 	} {
 		_, err := rls.NewStaticDirectory(map[tenant.ID]rls.Entry{mary: pair[0], paul: pair[1]})
 		require.ErrorIs(t, err, rls.ErrEntry, name)
 		require.ErrorContains(t, err, "share", name)
 	}
+	erased := rls.Entry{Tier: rls.TierSilo, Target: "main", Status: rls.StatusErased}
+	_, err := rls.NewStaticDirectory(map[tenant.ID]rls.Entry{mary: poolEntry, paul: erased})
+	require.NoError(t, err, "who was erased leaves the place free")
 	d, err := rls.NewStaticDirectory(map[tenant.ID]rls.Entry{mary: poolEntry, paul: poolEntry, townID("a"): bridge, townID("b"): silo})
 	require.NoError(t, err)
 	var listed []tenant.ID
@@ -169,7 +176,9 @@ func TestOpenWithADirectoryNeedsCredentials(t *testing.T) {
 	for name, cfg := range map[string]rls.Config{
 		"no credentials": {Directory: b},
 		"a URL as well":  {Directory: b, Credentials: &gate{}, URL: "postgres://app@localhost/app"},
-		"a pooler":       {Directory: b, Credentials: &gate{}, Pooler: rls.Pooled},
+		"no pooler":      {Directory: b, Credentials: &gate{}, Pooler: "odyssey"},
+		"a loader":       {Directory: b, Credentials: &gate{}, LoaderURL: "postgres://loader@localhost/app"},
+		"sticky, limits": {Directory: b, Credentials: &gate{}, StickyScope: true, LimitsFor: func(tenant.ID) rls.Limits { return rls.Limits{} }},
 	} {
 		_, err := rls.Open(t.Context(), cfg, hospital)
 		require.ErrorIs(t, err, rls.ErrOptions, name)

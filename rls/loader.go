@@ -21,6 +21,10 @@ const (
 // openLoader opens the loader's connections and adds what stands against its login.
 func openLoader(ctx context.Context, cfg Config, catalog *query.Catalog) (router, []Reason, error) {
 	cfg.URL, cfg.AppRole, cfg.MaxConns, cfg.MinConns = cfg.LoaderURL, "", cfg.LoaderConns, 0
+	if cfg.citus {
+		return nil, []Reason{{Code: CitusLoader, Object: "Config.LoaderURL", Why: "Citus grants no rights on single columns, so a loader could name the tenant",
+			Do: "leave it empty; CopyIn inserts by the application's login"}}, nil
+	}
 	pool, reasons, err := poolConfig(cfg)
 	if err != nil {
 		return nil, nil, err

@@ -144,40 +144,6 @@ func (m *migration) readGoose(text string) error {
 	return nil
 }
 
-// check finds what would end the transaction around the file.
-func (m *migration) check() error {
-	pieces, err := sqltext.Split(m.up)
-	if err != nil {
-		return err
-	}
-	if m.outside {
-		_, err := m.statements()
-		return err
-	}
-	for _, piece := range pieces {
-		switch word := firstWord(m.up[piece.Start:piece.End]); word {
-		case "begin", "start", "commit", "rollback", "abort":
-			line, _ := sqltext.Position(m.up, piece.Start)
-			return fmt.Errorf("%q controls the transaction (line %d of the way up); take it out", strings.ToUpper(word), line)
-		}
-	}
-	return nil
-}
-
-// firstWord is a statement's verb, after comments.
-func firstWord(sql string) string {
-	tokens, err := sqltext.Scan(sql)
-	if err != nil {
-		return ""
-	}
-	for _, t := range tokens {
-		if t.Kind != sqltext.Comment {
-			return strings.ToLower(sql[t.Start:t.End])
-		}
-	}
-	return ""
-}
-
 // statements are the parts of a file that runs outside of a transaction, each sent alone: several in one message would
 // be one transaction. What goose marks as one statement is one; elsewhere a statement ends at its semicolon.
 func (m *migration) statements() ([]string, error) {

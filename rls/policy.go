@@ -66,6 +66,9 @@ func Policies(catalog *query.Catalog, o Options) ([]Step, error) {
 	if o.Citus && o.TenantFrom == FromLogin {
 		return nil, fmt.Errorf("rls: Policies: %w: on Citus the policies read the setting", ErrOptions)
 	}
+	if o.Citus && o.LoaderRole != "" {
+		return nil, fmt.Errorf("rls: Policies: %w: Citus grants no rights on single columns, which is all that a loader has", ErrOptions)
+	}
 	if o.LoaderRole != "" && (o.TenantFrom != FromSetting || o.LoaderRole == o.AppRole || strings.EqualFold(o.LoaderRole, "public") ||
 		strings.ContainsRune(o.LoaderRole, 0)) {
 		return nil, fmt.Errorf("rls: Policies: %w: LoaderRole is a login of its own, and reads the tenant from the setting", ErrOptions)

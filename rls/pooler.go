@@ -69,12 +69,23 @@ func pooledParams(params map[string]string) (kept map[string]string, lost []stri
 // has to come from the role there. Settings are not inherited, so the role is the login itself and not a group. Run them
 // as the login, or as a role that may alter it; then have the pooler connect anew (RECONNECT on PgBouncer's console).
 // Limits are Config.Limits, whose timeouts are the role's too unless Config.LimitsFor gives tenants their own.
+//
+// [Provision] and [ProvisionLogin] run them for the logins that they make.
 func PoolerSettings(login string, limits Limits) []Step {
+	return poolerSettings(login, "public", limits)
+}
+
+// poolerSettings has names be looked up in a schema.
+func poolerSettings(login, schema string, limits Limits) []Step {
 	var steps []Step
 	set := func(name, value string) {
 		steps = append(steps, Step{Purpose: "what a session behind a pooler starts with", SQL: alterRole(login, name, value)})
 	}
 	for _, name := range slices.Sorted(maps.Keys(pinned)) {
+		if name == "search_path" {
+			set(name, searchPath(schema))
+			continue
+		}
 		set(name, pinned[name])
 	}
 	for _, t := range limits.timeouts() {

@@ -1,6 +1,7 @@
 package rls
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -14,7 +15,7 @@ import (
 // there comes from the login's own settings, and PgBouncer keeps apart what it knows of (client_encoding and
 // standard_conforming_strings are among that). The search_path is what another client of the same login can leave changed
 // with effect, so it is set again with each scope; row_security = off only has PostgreSQL refuse.
-const pooledPath = "pg_catalog.set_config('search_path', '%s', true)"
+const pooledPath = "pg_catalog.set_config('search_path', %s, true)"
 
 // scopeText is the statement that puts a transaction into a tenant's scope: scopeSQL, with the tenant's own timeouts as $2
 // and $3 when there are such, and with the search_path behind a pooler. Its first value is the tenant.
@@ -26,10 +27,13 @@ func scopeText(cfg Config) string {
 		}
 	}
 	if cfg.Pooler.between() {
-		text += ", " + fmt.Sprintf(pooledPath, pinned["search_path"])
+		text += ", " + fmt.Sprintf(pooledPath, quoteText(cfg.searchPath()))
 	}
 	return text
 }
+
+// searchPath is what the names of statements are looked up by: that of a place, with a Directory.
+func (c Config) searchPath() string { return cmp.Or(c.path, pinned["search_path"]) }
 
 // pinPath has the names of a statement mean, while it is prepared, what they will mean when it runs.
 func (s *session) pinPath() {
@@ -37,7 +41,7 @@ func (s *session) pinPath() {
 		return
 	}
 	frontend := s.pg.Frontend()
-	frontend.SendParse(&pgproto3.Parse{Query: "select " + fmt.Sprintf(pooledPath, pinned["search_path"])})
+	frontend.SendParse(&pgproto3.Parse{Query: "select " + fmt.Sprintf(pooledPath, quoteText(s.path))})
 	frontend.SendBind(&pgproto3.Bind{})
 	frontend.SendExecute(&pgproto3.Execute{})
 }

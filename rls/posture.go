@@ -82,7 +82,7 @@ func (p *posture) session() error {
 		if unit == "ms" { // current_setting writes 5000 as 5s
 			got = raw
 		}
-		if got == want {
+		if got == want || name == "search_path" && p.schema != "" && p.prints(got, p.schema) {
 			continue
 		}
 		do := "connect to the server itself"
@@ -92,6 +92,13 @@ func (p *posture) session() error {
 		p.add(SessionSetting, name, "the session has "+got+" and not "+want, do)
 	}
 	return nil
+}
+
+// prints reports that a search_path is the schema's as PostgreSQL writes it, which quotes only what has to be: so it comes from
+// ALTER ROLE behind a pooler.
+func (p *posture) prints(path, schema string) (same bool) {
+	err := p.conn.QueryRow(p.ctx, `select pg_catalog.format('pg_catalog, %I, public, pg_temp', $1::text) operator(pg_catalog.=) $2::text`, schema, path).Scan(&same)
+	return err == nil && same
 }
 
 // role looks at the login's own attributes.

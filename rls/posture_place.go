@@ -1,6 +1,7 @@
 package rls
 
 import (
+	"context"
 	"errors"
 
 	"github.com/jackc/pgx/v5"
@@ -12,6 +13,19 @@ import (
 const placeSQL = `select session_user::text, array(select name from unnest($1::text[]) as name
 	where not exists (select from pg_class c where c.oid = to_regclass(quote_ident(name))
 		and c.relnamespace = (select oid from pg_namespace where nspname = $2)) order by name)`
+
+// askPlace is placeSQL. Behind a pooler the search_path is the one that each scope will set, whatever the session was left with.
+func askPlace(ctx context.Context, conn *pgx.Conn, pooler Pooler, tables []string, schema string) (login string, strays []string, err error) {
+	if !pooler.between() {
+		err = conn.QueryRow(ctx, placeSQL, tables, schema).Scan(&login, &strays)
+		return login, strays, err
+	}
+	batch := &pgx.Batch{} // one transaction
+	batch.Queue("select pg_catalog.set_config('search_path', $1, true)", searchPath(schema))
+	batch.Queue(placeSQL, tables, schema).QueryRow(func(row pgx.Row) error { return row.Scan(&login, &strays) })
+	err = conn.SendBatch(ctx, batch).Close()
+	return login, strays, err
+}
 
 // tenantTables are the tenant relations that the catalog names without a schema.
 func tenantTables(catalog *query.Catalog) []string {
@@ -39,9 +53,8 @@ func placeReasons(at place, login string, strays []string) []Reason {
 
 // ownPlace looks at what only a place of the tenant's own must hold.
 func (p *posture) ownPlace(catalog *query.Catalog, id tenant.ID) ([]Reason, error) {
-	var login string
-	var strays []string
-	if err := p.conn.QueryRow(p.ctx, placeSQL, tenantTables(catalog), p.place.schema).Scan(&login, &strays); err != nil {
+	login, strays, err := askPlace(p.ctx, p.conn, p.pooler, tenantTables(catalog), p.place.schema)
+	if err != nil {
 		return nil, err
 	}
 	reasons := placeReasons(p.place, login, strays)
@@ -60,7 +73,7 @@ func (p *posture) ownPlace(catalog *query.Catalog, id tenant.ID) ([]Reason, erro
 		return reasons, nil
 	}
 	var others []string
-	err := p.conn.QueryRow(p.ctx, `select array(select rolname::text from pg_roles
+	err = p.conn.QueryRow(p.ctx, `select array(select rolname::text from pg_roles
 		where rolname <> session_user and pg_has_role(session_user, oid, 'MEMBER') order by rolname)`).Scan(&others)
 	if err != nil {
 		return nil, err

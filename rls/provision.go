@@ -39,6 +39,8 @@ type ProvisionOptions struct {
 	LoginPrefix string
 	// LockTimeout is as in Options.
 	LockTimeout time.Duration
+	// Limits are Config.Limits, whose timeouts a login starts with behind a pooler; see PoolerSettings. Default: none.
+	Limits Limits
 }
 
 func (o *ProvisionOptions) check(id tenant.ID) error {
@@ -199,8 +201,16 @@ func (p *provisioning) makeLogin(ctx context.Context) error {
 	case err == nil && (comment != p.mark() || strong):
 		return fmt.Errorf("%w: there is a role %s that Septum did not make for this tenant", ErrProvision, role)
 	}
-	if err != nil || p.o.Password == nil {
+	if err != nil {
 		return err
+	}
+	for _, step := range poolerSettings(p.login, p.schema, p.o.Limits) { // a direct connection starts with its own
+		if _, err := p.conn.Exec(ctx, step.SQL); err != nil {
+			return err
+		}
+	}
+	if p.o.Password == nil {
+		return nil
 	}
 	password, err := p.o.Password(ctx, p.login)
 	if err != nil {
@@ -255,6 +265,13 @@ func applyIn(ctx context.Context, conn *pgx.Conn, catalog *query.Catalog, o Opti
 	}
 	if len(missing) > 0 {
 		return fmt.Errorf("%w: the migrations make no %s in the schema %s", ErrProvision, strings.Join(missing, ", "), quoteName(o.Schema))
+	}
+	all, err := distributions(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if o.Citus = spreads(all); o.Citus && (o.Schema != "" || o.TenantFrom == FromLogin) {
+		return fmt.Errorf("%w: on Citus tenants share tables, whose policies read the setting", ErrProvision)
 	}
 	steps := policySteps(catalog.Relations(), o, func(r query.Relation) string { return at[r.Name] })
 	return shared(ctx, conn, o.LockTimeout, func(tx pgx.Tx) error {

@@ -42,11 +42,11 @@ func (l lease) release() {
 }
 
 // permit refuses a statement that the tenant's place does not take, such as a write where it may only read.
-func (l lease) permit(write bool) error {
+func (l lease) permit(ctx context.Context, write bool) error {
 	if l.resident == nil {
 		return nil
 	}
-	return l.resident.record.Load().entry.permit(write)
+	return l.resident.permit(ctx, l.home.(*berth).place, write)
 }
 
 // onePool is the router of a DB without a Directory: every tenant is served by the same connections.

@@ -3,7 +3,7 @@ package rls
 import (
 	"context"
 	"errors"
-	"maps"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,10 +14,11 @@ import (
 // right login in the right schema.
 func (t *tiers) dial(ctx context.Context, at place, id tenant.ID) (*pgx.Conn, error) {
 	ask := CredentialRequest{Target: at.target, Login: at.login, Tenant: at.tenant}
-	conn, err := t.login(ctx, at, ask)
+	cfg := t.configOf(at)
+	conn, params, err := t.login(ctx, at, ask, cfg)
 	if isWrongPassword(err) {
 		ask.Again = true // it was changed since the credentials were cached
-		if conn, err = t.login(ctx, at, ask); isWrongPassword(err) {
+		if conn, params, err = t.login(ctx, at, ask, cfg); isWrongPassword(err) {
 			err = because{ErrCredentials, err}
 		}
 	}
@@ -32,16 +33,17 @@ func (t *tiers) dial(ctx context.Context, at place, id tenant.ID) (*pgx.Conn, er
 			_ = conn.Close(ctx)
 		}
 	}()
-	if err := t.inspect(ctx, conn, at, id); err != nil {
+	if err := t.inspect(ctx, conn, &cfg, at, id, params); err != nil {
 		return nil, err
 	}
-	if err := admitConn(ctx, conn, t.config); err != nil {
+	if err := admitConn(ctx, conn, cfg); err != nil {
+		t.distrust(at) // there may be a pooler now where there was none
 		return nil, err
 	}
 	if !at.tenant.IsZero() {
 		sess := sessionOf(conn)
 		sess.strayed = func(err error) (bool, error) { return t.strayed(at, err) }
-		if err := sess.settle(ctx, at, t.config); err != nil {
+		if err := sess.settle(ctx, at, cfg); err != nil {
 			return nil, err
 		}
 	}
@@ -52,9 +54,9 @@ func (t *tiers) dial(ctx context.Context, at place, id tenant.ID) (*pgx.Conn, er
 // settle puts the session of a connection that is one tenant's alone into its scope, for good: there the scope need not
 // travel with each statement. Nothing is left behind by it for anybody else (threat X05), since nobody else ever gets the
 // connection; a request with another scope is refused before it is sent. On shared tables it is done only where the policies
-// don't read the setting.
+// don't read the setting, and never behind a pooler, where the session is not ours.
 func (s *session) settle(ctx context.Context, at place, cfg Config) error {
-	if at.tier == TierPool && cfg.TenantFrom == FromSetting || s.citus || len(s.out.bindScope.Parameters) != 1 {
+	if at.tier == TierPool && cfg.TenantFrom == FromSetting || s.citus || s.pooler.between() || len(s.out.bindScope.Parameters) != 1 {
 		return nil
 	}
 	scope := at.tenant.String()
@@ -69,17 +71,30 @@ func (s *session) settle(ctx context.Context, at place, cfg Config) error {
 	return nil
 }
 
-// login connects with the credentials of the moment.
-func (t *tiers) login(ctx context.Context, at place, ask CredentialRequest) (*pgx.Conn, error) {
+// configOf is the DB's Config for a place, with what was found out about the place before.
+func (t *tiers) configOf(at place) Config {
+	cfg := t.config
+	cfg.path = searchPath(at.schema)
+	t.checking.Lock()
+	defer t.checking.Unlock()
+	if c := t.checks[at]; c != nil && c.good {
+		cfg.Pooler, cfg.citus = c.pooler, c.citus
+	}
+	return cfg
+}
+
+// login connects with the credentials of the moment. Params are the startup parameters that were wanted.
+func (t *tiers) login(ctx context.Context, at place, ask CredentialRequest, cfg Config) (conn *pgx.Conn, params map[string]string, err error) {
 	cred, err := t.config.Credentials.Credential(ctx, ask)
 	if err != nil {
-		return nil, because{ErrCredentials, unsaid{err}}
+		return nil, nil, because{ErrCredentials, unsaid{err}}
 	}
-	config, err := t.connConfig(cred, at)
+	config, err := connConfig(cfg, cred, at)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return pgx.ConnectConfig(ctx, config)
+	conn, err = connectOrPooled(ctx, config, cfg.Pooler)
+	return conn, config.RuntimeParams, err
 }
 
 // unsaid is an error of the application's Credentials. Its text could hold what must not be told.
@@ -93,8 +108,7 @@ func (u unsaid) Unwrap() error { return u.err }
 
 // connConfig pins the session as Open does, and besides that the login and the schema: since a place's connections never
 // change their place, the same statements mean the same tables of another schema.
-func (t *tiers) connConfig(cred Credential, at place) (*pgx.ConnConfig, error) {
-	cfg := t.config
+func connConfig(cfg Config, cred Credential, at place) (*pgx.ConnConfig, error) {
 	cfg.URL = cred.URL
 	pool, reasons, err := poolConfig(cfg)
 	if err != nil {
@@ -110,7 +124,9 @@ func (t *tiers) connConfig(cred Credential, at place) (*pgx.ConnConfig, error) {
 	if cred.Password != "" {
 		config.Password = cred.Password
 	}
-	maps.Copy(config.RuntimeParams, map[string]string{"search_path": searchPath(at.schema)})
+	if !cfg.Pooler.between() {
+		config.RuntimeParams["search_path"] = searchPath(at.schema)
+	}
 	return config, nil
 }
 
@@ -123,18 +139,23 @@ func searchPath(schema string) string {
 	return "pg_catalog, " + quoteName(schema) + ", public, pg_temp"
 }
 
+// isWrongPassword knows the server's words for it, and PgBouncer's, which has no code for it before 1.21.
 func isWrongPassword(err error) bool {
 	pg := serverError(err)
-	return pg != nil && pg.Code == "28P01"
+	return pg != nil && (pg.Code == "28P01" || pg.Code == "08P01" &&
+		(strings.Contains(pg.Message, "authentication failed") || strings.HasPrefix(pg.Message, "no such user")))
 }
 
 // check is what is known of a place. Its channel holds one token, for who inspects.
 type check struct {
 	token chan struct{}
-	good  bool
-	asked time.Time // when it was inspected; guarded by tiers.checking
-	wrong error     // what the last inspection found,
-	until time.Time // and until when nobody looks again
+	// What was found, written with the token and under tiers.checking.
+	good   bool
+	pooler Pooler
+	citus  bool
+	asked  time.Time // when it was inspected
+	wrong  error     // what the last inspection found,
+	until  time.Time // and until when nobody looks again
 }
 
 // checkOf gives the check of a place.
@@ -170,9 +191,9 @@ func (t *tiers) doubts(at place) bool {
 	return true
 }
 
-// inspect does for a place what Open does for a database, with its first connection; each further one is asked two
-// things in one round trip.
-func (t *tiers) inspect(ctx context.Context, conn *pgx.Conn, at place, id tenant.ID) error {
+// inspect does for a place what Open does for a database, with its first connection, and writes into cfg what the place turned
+// out to be; each further connection is asked two things in one round trip. Params are the startup parameters that were wanted.
+func (t *tiers) inspect(ctx context.Context, conn *pgx.Conn, cfg *Config, at place, id tenant.ID, params map[string]string) error {
 	if !isPrivate(conn.PgConn().Conn()) {
 		return &OpenError{Reasons: []Reason{unencrypted(at.target)}}
 	}
@@ -183,14 +204,36 @@ func (t *tiers) inspect(ctx context.Context, conn *pgx.Conn, at place, id tenant
 		return ctx.Err()
 	}
 	if c.good {
+		cfg.Pooler, cfg.citus = c.pooler, c.citus
 		<-c.token
-		return t.recheck(ctx, conn, at)
+		return t.recheck(ctx, conn, cfg.Pooler, at)
 	}
 	defer func() { <-c.token }()
 	if t.now().Before(c.until) {
 		return c.wrong
 	}
-	p := newPosture(ctx, conn, t.config)
+	reasons, err := t.examine(ctx, conn, cfg, at, id, params)
+	if err != nil {
+		return err
+	}
+	if len(reasons) > 0 {
+		c.wrong, c.until = &OpenError{Reasons: sortReasons(reasons)}, t.now().Add(t.resolver.config.UnknownTTL)
+		return c.wrong
+	}
+	t.checking.Lock()
+	c.good, c.asked, c.pooler, c.citus = true, t.now(), cfg.Pooler, cfg.citus
+	t.checking.Unlock()
+	return nil
+}
+
+// examine takes every look at a place.
+func (t *tiers) examine(ctx context.Context, conn *pgx.Conn, cfg *Config, at place, id tenant.ID, params map[string]string) ([]Reason, error) {
+	pooler, reasons, err := inspectPooler(ctx, conn, *cfg, params)
+	if err != nil || len(reasons) > 0 {
+		return reasons, err
+	}
+	cfg.Pooler = pooler
+	p := newPosture(ctx, conn, *cfg)
 	p.place = at
 	if at.schema != "public" {
 		p.schema = at.schema
@@ -198,29 +241,31 @@ func (t *tiers) inspect(ctx context.Context, conn *pgx.Conn, at place, id tenant
 	if at.login != "" {
 		p.appRole = "" // the login's own
 	}
-	reasons, err := p.look(t.catalog)
-	if err != nil {
-		return err
+	if p.citus, err = distributions(ctx, conn); err != nil {
+		return nil, err
+	}
+	cfg.citus = spreads(p.citus)
+	p.sessions(*cfg)
+	if reasons, err = p.look(t.catalog); err != nil {
+		return nil, err
 	}
 	own, err := p.ownPlace(t.catalog, id)
-	if err != nil {
-		return err
+	return append(reasons, own...), err
+}
+
+// sessions looks for what the place's kind of session can't do.
+func (p *posture) sessions(cfg Config) {
+	if cfg.StickyScope && (cfg.citus || cfg.Pooler.between()) {
+		p.add(StickyScope, "Config.StickyScope", "sessions are not the DB's own behind a pooler or on Citus", "leave it off")
 	}
-	if reasons = sortReasons(append(reasons, own...)); len(reasons) > 0 {
-		c.wrong, c.until = &OpenError{Reasons: reasons}, t.now().Add(t.resolver.config.UnknownTTL)
-		return c.wrong
+	if cfg.citus && (p.place.tier == TierBridge || cfg.TenantFrom == FromLogin) {
+		p.add(CitusTier, p.place.target, "on Citus tenants share tables, whose policies read the setting", "use the pool tier there, and FromSetting")
 	}
-	t.checking.Lock()
-	c.good, c.asked = true, t.now()
-	t.checking.Unlock()
-	return nil
 }
 
 // recheck makes sure that the connection is the place's login, and that every tenant relation is the schema's.
-func (t *tiers) recheck(ctx context.Context, conn *pgx.Conn, at place) error {
-	var login string
-	var strays []string
-	err := conn.QueryRow(ctx, placeSQL, tenantTables(t.catalog), at.schema).Scan(&login, &strays)
+func (t *tiers) recheck(ctx context.Context, conn *pgx.Conn, pooler Pooler, at place) error {
+	login, strays, err := askPlace(ctx, conn, pooler, tenantTables(t.catalog), at.schema)
 	if err != nil {
 		return err
 	}

@@ -48,13 +48,13 @@ func openTiers(cfg Config, catalog *query.Catalog) (*DB, error) {
 	switch {
 	case cfg.Credentials == nil:
 		return nil, refuse("Open", nil, ErrOptions, errors.New("a Directory needs Config.Credentials"))
+	case !cfg.Pooler.known():
+		return nil, refuse("Open", nil, ErrOptions, errors.New("Config.Pooler is not one of the package's constants"))
+	case cfg.StickyScope && cfg.LimitsFor != nil:
+		return nil, refuse("Open", nil, ErrOptions, errors.New("Config.StickyScope leaves out what Config.LimitsFor has to send"))
 	case cfg.URL != "":
 		return nil, refuse("Open", nil, ErrOptions, errors.New("with a Directory the Credentials give the URLs; leave Config.URL empty"))
 	}
-	if cfg.Pooler.between() {
-		return nil, refuse("Open", nil, ErrOptions, errors.New("with a Directory the DB is the pooler: connections have to lead to the servers themselves"))
-	}
-	cfg.Pooler = Direct
 	return &DB{catalog: catalog, config: cfg, router: newTiers(cfg, catalog), admission: newAdmission(cfg.MaxConns)}, nil
 }
 

@@ -19,6 +19,7 @@ type session struct {
 	types     *pgtype.Map
 	pooler    Pooler // what stands between
 	citus     bool   // the scope takes Citus's form
+	path      string // what each scope sets again behind a pooler
 	prepared  statements
 	plain     map[string]bool // by id, those sent with their text; see serverName
 	scope     *pgconn.StatementDescription
@@ -48,7 +49,7 @@ func newSession(ctx context.Context, conn *pgx.Conn, cfg Config) (*session, erro
 	if err != nil {
 		return nil, err
 	}
-	s := &session{pg: pg, types: conn.TypeMap(), pooler: cfg.Pooler, citus: cfg.citus, scope: scope, status: 'I', prepared: newStatements(cfg.StatementCache)}
+	s := &session{pg: pg, types: conn.TypeMap(), pooler: cfg.Pooler, citus: cfg.citus, path: cfg.searchPath(), scope: scope, status: 'I', prepared: newStatements(cfg.StatementCache)}
 	s.out.ready(pg.Frontend(), scope)
 	s.exchange.ready(pg)
 	if err := s.prepareSticky(ctx, cfg); err != nil {

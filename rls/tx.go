@@ -178,7 +178,7 @@ func (tx *Tx) restart(ctx context.Context, controls []string) bool {
 // hold takes a connection for the transaction, once, and asks each time whether the statement may run on it.
 func (tx *Tx) hold(tc tenant.Context, write bool) (err error) {
 	if tx.lease.sess != nil {
-		return tx.lease.permit(write)
+		return tx.lease.permit(tc, write)
 	}
 	tx.lease, err = tx.db.acquire(tc, write)
 	return err

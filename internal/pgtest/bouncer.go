@@ -14,6 +14,8 @@ type BouncerOptions struct {
 	URLs []string
 	// Bin is the program. Default: SEPTUM_PGBOUNCER_BIN, else the first that is found.
 	Bin string
+	// User is the login that it uses at the server, whoever came, with the database's user= . Default: each client's own.
+	User string
 	// Settings are of its configuration file. Default: pool_mode transaction, default_pool_size 5.
 	Settings map[string]string
 }

@@ -162,6 +162,9 @@ func (o BouncerOptions) files(dir string, port int) (config, users string, err e
 		users += fmt.Sprintf("%q %q\n", u.User.Username(), password)
 		host = fmt.Sprintf("host=%s port=%s", u.Hostname(), u.Port())
 	}
+	if o.User != "" {
+		host += " user=" + o.User
+	}
 	settings := map[string]string{
 		"listen_addr": "127.0.0.1", "listen_port": strconv.Itoa(port), "unix_socket_dir": "",
 		"auth_type": "scram-sha-256", "auth_file": filepath.Join(dir, "users"), "pidfile": filepath.Join(dir, "data", "postmaster.pid"),
