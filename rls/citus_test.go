@@ -40,6 +40,7 @@ func newCitus(t *testing.T) *clinic {
 	c := &clinic{Database: rlstest.New(t, rlstest.Schema(hospitalSchema), rlstest.Seed(hospitalSeed))}
 	c.admin = c.Admin(t)
 	c.sql(t, fakeDistribution())
+	c.sql(t, `grant temporary on database `+pgx.Identifier{c.Name}.Sanitize()+` to `+pgx.Identifier{c.AppRole}.Sanitize())
 	return c.openCitus(t)
 }
 
@@ -133,6 +134,19 @@ func TestCitus(t *testing.T) {
 			}))
 			require.Equal(t, "Paul 5", c.nameOf(t, paul, 5))
 
+			// CopyIn inserts, whatever rights the login has, and in the tenant's scope.
+			for _, tc := range []tenant.Context{c.mary, c.paul} {
+				n, err := c.db.CopyIn(tc, "patients", nameColumns, newcomers(1000, 250))
+				require.NoError(t, err)
+				require.EqualValues(t, 250, n)
+			}
+			_, err = c.db.CopyIn(c.mary, "patients", nameColumns, newcomers(999, 2)) // 1000 is taken
+			requireCode(t, err, "23505")
+			_, err = c.db.CopyIn(c.paul, "patients", nameColumns, pgx.CopyFromFunc(func() ([]any, error) { return nil, errors.New("broken") }))
+			require.Error(t, err)
+			require.Equal(t, 270, c.countOf(t, mary))
+			require.Equal(t, 270, c.countOf(t, paul))
+
 			// An error leaves the connection idle, in nobody's scope, and is as it was without Citus.
 			for range 3 {
 				requireCode(t, c.db.Exec(c.mary, admit, query.Args{"id": 1, "name": "again"}), "23505")
@@ -191,8 +205,12 @@ func TestOpenRefusesOnCitus(t *testing.T) {
 			require.True(t, refusal(t, c.AppURL).Has(of.code), refusal(t, c.AppURL).Error())
 		})
 	}
+	c := newCitus(t)
+	role, url := c.Login(t, "BYPASSRLS NOINHERIT")
+	require.True(t, refusal(t, c.AppURL, func(cfg *rls.Config) { cfg.LoaderURL = url }).Has(rls.CitusLoader))
+	require.ErrorIs(t, rls.Apply(t.Context(), c.admin, hospital, rls.Options{AppRole: c.AppRole, LoaderRole: role}), rls.ErrOptions)
 	// And Citus's form is refused where it is not needed.
-	c := newClinic(t)
+	c = newClinic(t)
 	require.NoError(t, rls.Apply(t.Context(), c.Owner(t), hospital, rls.Options{AppRole: c.AppRole, Citus: true}))
 	require.True(t, refusal(t, c.AppURL).Has(rls.PolicyDiffers))
 	_, err := rls.Policies(hospital, rls.Options{AppRole: c.AppRole, Citus: true, TenantFrom: rls.FromLogin})

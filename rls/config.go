@@ -46,10 +46,10 @@ type Config struct {
 	Types []string
 	// TypeMap, when set, registers Go types on each connection's map, as for pgx. It must be safe for concurrent use.
 	TypeMap func(*pgtype.Map)
-	// Pooler says what the URL leads to. Default: Open finds out.
+	// Pooler says what the URL, or each of a Directory's targets, leads to. Default: it is found out.
 	Pooler Pooler
 	// LoaderURL, when set, is the login of Options.LoaderRole, by which CopyIn runs. Open refuses one that can do anything
-	// else. It is of no use with a Directory. Default: CopyIn runs by the application's login.
+	// else. With a Directory it is ErrOptions: CopyIn runs by the login of each tenant's place. Default: CopyIn runs by the application's login.
 	LoaderURL string
 	// LoaderConns bounds the loader's connections, beside MaxConns. Default: 2.
 	LoaderConns int

@@ -22,7 +22,9 @@ import (
 //   - Config.LoaderURL, a login that can insert and nothing else; see Options.LoaderRole. It costs what COPY costs.
 //   - A temporary table of the application's login, empty outside of CopyIn's transaction: COPY into it, and INSERT … SELECT
 //     from there, under the policies. It takes the right TEMPORARY on the database.
-//   - INSERT with many rows at a time.
+//   - INSERT with many rows at a time. On Citus always; see docs/scale.md.
+//
+// With a Directory the login is the one of the tenant's place, in each tier.
 //
 // Errors: ErrCopy for a relation or columns that can't be loaded, ErrArgument for a value that does not fit its column, the
 // source's own error, ErrOutcomeUnknown when the connection was lost during the commit, and what the server said. Whatever

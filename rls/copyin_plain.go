@@ -73,6 +73,9 @@ func (s *session) copyOver(tc tenant.Context, into copyTarget, columns []pgconn.
 	name := "septum_copy_" + hex.EncodeToString(sum[:8])
 	table := "pg_temp." + name
 	controls := []string{"begin"}
+	if s.pooler.between() {
+		controls = append(controls, "set local search_path = "+s.path) // the scope's comes after the table is made
+	}
 	if !s.copies[name] {
 		atEnd := "delete rows"
 		if kept = name; s.pooler.between() || len(s.copies) >= keptTables {

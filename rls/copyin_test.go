@@ -351,31 +351,3 @@ func TestKeptTable(t *testing.T) {
 	}
 	require.False(t, strings.HasPrefix(c.nameOf(t, paul, 1000), "New"))
 }
-
-// Behind a pooler the session is everybody's: rows get their tenant all the same, and no table is left in it (X05).
-func TestCopyInBehindAPooler(t *testing.T) {
-	t.Parallel()
-	for _, temporary := range []bool{true, false} {
-		c, url := newPooledClinic(t)
-		if temporary {
-			c.sql(t, `grant temporary on database `+pgx.Identifier{c.Name}.Sanitize()+` to `+pgx.Identifier{c.AppRole}.Sanitize())
-		}
-		for i, tc := range []tenant.Context{c.mary, c.paul, c.mary} {
-			n, err := c.db.CopyIn(tc, "patients", nameColumns, newcomers(1000*(i+1), 450))
-			require.NoError(t, err)
-			require.EqualValues(t, 450, n)
-		}
-		require.Equal(t, 920, c.countOf(t, mary))
-		require.Equal(t, 470, c.countOf(t, paul))
-		_, err := c.db.CopyIn(c.mary, "patients", nameColumns, newcomers(999, 2)) // 1000 is taken
-		require.Error(t, err)
-		require.Equal(t, 920, c.countOf(t, mary))
-
-		other, err := pgx.Connect(t.Context(), url+"&default_query_exec_mode=exec")
-		require.NoError(t, err)
-		defer other.Close(context.Background())
-		var left int
-		require.NoError(t, other.QueryRow(t.Context(), `select count(*) from pg_class where relpersistence = 't'`).Scan(&left))
-		require.Zero(t, left)
-	}
-}

@@ -46,7 +46,7 @@ func Open(ctx context.Context, cfg Config, catalog *query.Catalog) (*DB, error) 
 	}
 	cfg = cfg.withDefaults()
 	if cfg.Directory != nil && cfg.LoaderURL != "" {
-		return nil, refuse("Open", nil, ErrOptions, errors.New("Config.LoaderURL is of no use with a Directory"))
+		return nil, refuse("Open", nil, ErrOptions, errors.New("Config.LoaderURL is not for a Directory, with which CopyIn runs by the login of each tenant's place; leave it empty"))
 	}
 	if cfg.Directory != nil {
 		return openTiers(cfg, catalog)

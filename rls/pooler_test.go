@@ -16,9 +16,9 @@ import (
 )
 
 // newBouncer gives a PgBouncer in front of the clinic's server, and the application's URL through it.
-func (c *clinic) newBouncer(t testing.TB, settings map[string]string) string {
+func (c *clinic) newBouncer(t testing.TB, settings map[string]string, logins ...string) string {
 	t.Helper()
-	b, err := pgtest.StartBouncer(t.Context(), pgtest.BouncerOptions{URLs: []string{c.AppURL}, Settings: settings})
+	b, err := pgtest.StartBouncer(t.Context(), pgtest.BouncerOptions{URLs: append(logins, c.AppURL), Settings: settings})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
 	url, err := b.URL(c.AppURL)

@@ -57,6 +57,12 @@ func (b *board) change(id tenant.ID, change func(*rls.Entry)) {
 	b.put(id, e)
 }
 
+func (b *board) remove(id tenant.ID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.entries, id)
+}
+
 func (b *board) fail(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
