@@ -112,13 +112,15 @@ type outcome struct {
 	own    string // rows of the tenant afterwards
 }
 
-// run executes a statement as tenant 1 in one world, inside a transaction that is rolled back.
+// run executes a statement as tenant 1 in one world, inside a transaction that is rolled back when it writes.
 func (w *worlds) run(ctx context.Context, i int, sql string, writes bool) (o outcome) {
 	conn := w.conns[i]
-	if _, err := conn.Exec(ctx, "BEGIN").ReadAll(); err != nil {
-		return outcome{err: err, code: sqlState(err)}
+	if writes {
+		if _, err := conn.Exec(ctx, "BEGIN").ReadAll(); err != nil {
+			return outcome{err: err, code: sqlState(err)}
+		}
+		defer func() { _, _ = conn.Exec(ctx, "ROLLBACK").ReadAll() }()
 	}
-	defer func() { _, _ = conn.Exec(ctx, "ROLLBACK").ReadAll() }()
 	sd, err := conn.Prepare(ctx, "", sql, nil)
 	if err != nil {
 		return outcome{err: err, code: sqlState(err)}
