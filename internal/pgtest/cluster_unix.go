@@ -46,8 +46,12 @@ func makeCluster(ctx context.Context, dir, bin string, user *account, password s
 			keep(data, kept) // a cache that can't be written costs a second a start, nothing else
 		}
 	}
+	secret, err := verifier(password)
+	if err != nil {
+		return err
+	}
 	single := user.command(ctx, dir, filepath.Join(bin, "postgres"), "--single", "-D", data, "-c", "fsync=off", "-c", "log_min_messages=fatal", "postgres")
-	single.Stdin = strings.NewReader("ALTER ROLE postgres PASSWORD '" + password + "'\n")
+	single.Stdin = strings.NewReader("ALTER ROLE postgres PASSWORD '" + secret + "'\n")
 	if out, err := single.CombinedOutput(); err != nil {
 		return fmt.Errorf("set the password: %w: %s", err, tail(out))
 	}
