@@ -163,12 +163,18 @@ func TestSpoiledSessionOfABridge(t *testing.T) {
 			return err
 		}))
 	}
+	again := h.open(t, func(c *rls.Config) { c.MaxConnLifetime = time.Nanosecond }) // a connection for each request
+	_, err := other.Exec(t.Context(), "reset search_path")
+	require.NoError(t, err)
+	require.NoError(t, read(again, anna))
+	_, err = other.Exec(t.Context(), "set search_path = evil")
+	require.NoError(t, err)
+	require.Equal(t, []string{"Anna 1"}, patientsOf(t, again, anna), "the place is known, and its next connection is looked at by its own path")
 	fresh := h.open(t)
-	require.NoError(t, db.Batch(anna, &rls.Batch{}))
 	var open *rls.OpenError
 	require.ErrorAs(t, read(fresh, anna), &open, "a place is inspected in the state in which it is found")
 	require.True(t, open.Has(rls.SessionSetting))
-	_, err := other.Exec(t.Context(), "reset search_path")
+	_, err = other.Exec(t.Context(), "reset search_path")
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return read(fresh, anna) == nil }, 10*time.Second, 10*time.Millisecond)
 	var strayed int
@@ -214,4 +220,20 @@ func TestPoolersThatAreRefused(t *testing.T) {
 	w.mu.Unlock()
 	w.directory.change(anna.Tenant(), func(e *rls.Entry) { e.Login = "nobody" })
 	require.ErrorIs(t, read(h.open(t), anna), rls.ErrCredentials)
+}
+
+// A pooler that comes in between later, by a change of DNS, is found: the connection is refused, and the next one inspected.
+func TestAPoolerComesInBetween(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	h := newHarbour(t, w, "")
+	mary := bind(t, t.Context(), mary)
+	h.directTo["main"] = true
+	db := h.open(t, func(c *rls.Config) { c.MaxConnLifetime = time.Nanosecond }) // a connection for each request
+	require.NoError(t, read(db, mary))
+	h.directTo["main"] = false
+	require.ErrorIs(t, read(db, mary), rls.ErrUnavailable)
+	require.NoError(t, read(db, mary))
+	h.directTo["main"] = true
+	require.NoError(t, read(db, mary), "what is right behind a pooler is right without one")
 }

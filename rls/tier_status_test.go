@@ -103,3 +103,39 @@ func TestConnectionsOfWhoMayNotReadAreClosed(t *testing.T) {
 		db.Close()
 	}
 }
+
+// What changes while a request waits for its connection holds for the request.
+func TestStatusChangesWhileConnecting(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	anna := w.settle(t, "Anna", 1)
+	for name, test := range map[string]struct {
+		change func(*rls.Entry)
+		want   error
+	}{
+		"suspended": {func(e *rls.Entry) { e.Status = rls.StatusSuspended }, rls.ErrSuspended},
+		"moving":    {func(e *rls.Entry) { e.Status = rls.StatusMoving }, rls.ErrMoving},
+		"moved":     {func(e *rls.Entry) { e.Login = "nobody" }, rls.ErrCredentials}, // it went on to the new place
+	} {
+		entry := mustEntry(t, w, "Anna")
+		var db *rls.DB
+		changed := false
+		db = w.open(t, func(c *rls.Config) {
+			c.Credentials = rls.CredentialsFunc(func(ctx context.Context, ask rls.CredentialRequest) (rls.Credential, error) {
+				if !changed {
+					changed = true
+					w.directory.change(anna.Tenant(), test.change)
+					db.Invalidate(anna.Tenant())
+					_ = db.Remembers(ctx, anna.Tenant())
+				}
+				return w.Credential(ctx, ask)
+			})
+		})
+		require.ErrorIs(t, write(db, anna), test.want, name)
+		db.Close()
+		w.directory.put(anna.Tenant(), entry)
+		var left string
+		require.NoError(t, w.admin.QueryRow(t.Context(), `select name from "`+entry.Schema+`".patients`).Scan(&left))
+		require.Equal(t, "Anna 1", left)
+	}
+}
