@@ -28,6 +28,8 @@ func (p *pier) take(t *testing.T, place string) (release func(), pid uint32) {
 	t.Helper()
 	release, pid, err := p.Take(t.Context(), place, p.url)
 	require.NoError(t, err)
+	release = sync.OnceFunc(release)
+	t.Cleanup(release) // Close waits for it
 	return release, pid
 }
 

@@ -165,8 +165,14 @@ func (m *migration) statements() ([]string, error) {
 			if err := flush(); err != nil {
 				return nil, err
 			}
+			if inside {
+				return nil, errors.New("a StatementBegin has no StatementEnd")
+			}
 			inside = true
 		case mark != nil && strings.EqualFold(mark[1], "StatementEnd"):
+			if !inside {
+				return nil, errors.New("a StatementEnd has no StatementBegin")
+			}
 			all = append(all, marked.String())
 			marked.Reset()
 			inside = false
