@@ -117,6 +117,7 @@ func TestEntriesThatAreRefused(t *testing.T) {
 		"bridge without schema":  {Tier: rls.TierBridge, Target: "main", Login: "l"},
 		"bridge in public":       {Tier: rls.TierBridge, Target: "main", Login: "l", Schema: "public"},
 		"bridge in pg_catalog":   {Tier: rls.TierBridge, Target: "main", Login: "l", Schema: "pg_catalog"},
+		"bridge in $user":        {Tier: rls.TierBridge, Target: "main", Login: "l", Schema: "$user"},
 		"silo in pg_temp":        {Tier: rls.TierSilo, Target: "main", Schema: "pg_temp"},
 		"pool in another schema": {Tier: rls.TierPool, Target: "main", Schema: "s"},
 		"a long schema":          {Tier: rls.TierSilo, Target: "main", Schema: "s" + long},

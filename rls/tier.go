@@ -65,6 +65,8 @@ func (e Entry) check() error {
 		return unusable("the bridge tier needs a schema of the tenant's own")
 	case e.Tier == TierPool && e.Schema != "" && e.Schema != "public":
 		return unusable("the pool tier's tables stand in the schema public")
+	case e.Schema == "$user":
+		return unusable("a search_path can't name the schema $user, which means another one there")
 	case isSystemSchema(e.Schema):
 		return unusable("its schema is PostgreSQL's own")
 	}
