@@ -10,6 +10,9 @@ import (
 var migrationTables = []string{"schema_migrations", "goose_db_version", "flyway_schema_history", "alembic_version", "atlas_schema_revisions",
 	"gorp_migrations", "databasechangelog", "databasechangeloglock", "river_migration", "knex_migrations", "django_migrations", "_prisma_migrations"}
 
+// blobRelation is the one relation of package blob that belongs into a catalog. Its tenant column is always tenant_id.
+const blobRelation = "septum_blob.blobs"
+
 // codeWords are what relations are called whose rows are everybody's.
 var codeWords = []string{"code", "codes", "icd", "icd10", "icd9", "loinc", "snomed", "atc", "country", "countries", "currency", "currencies",
 	"language", "languages", "unit", "units", "timezone", "timezones"}
@@ -91,6 +94,11 @@ func (p *Proposal) byItself(r *ProposedRelation, root, rootKey string) {
 	live := p.live[r.Name]
 	_, table := splitQualified(r.Name)
 	switch column := live.column(p.Column); {
+	case r.Name == blobRelation && live.column("tenant_id") != nil:
+		r.decide(TenantKind, "it is what package blob keeps for tenants; statements may read it, and its own code writes it")
+		if p.Column != "tenant_id" {
+			r.Column = "tenant_id"
+		}
 	case live.Extension != "":
 		r.decide(Skip, "it belongs to the extension "+live.Extension)
 	case slices.Contains(migrationTables, table):

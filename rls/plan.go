@@ -3,6 +3,7 @@ package rls
 import (
 	"cmp"
 	"context"
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +15,10 @@ import (
 	"github.com/septum-go/septum/query"
 	"github.com/septum-go/septum/tenant"
 )
+
+// ErrPlan says that no plan could be made, since the database or the catalog is not what it was said to be, or the schema
+// went on changing while it was read.
+var ErrPlan = errors.New("no plan can be made like this")
 
 // PlanOptions says what a database should become. AppRole is required.
 type PlanOptions struct {
@@ -41,6 +46,7 @@ type Stage string
 // The stages. Until StageEnforce an application that knows nothing of tenants goes on working.
 const (
 	StageRoles    Stage = "roles"    // the application's role
+	StageLibrary  Stage = "library"  // schemas of Septum's own packages, such as blob; "septum plan" adds these steps
 	StageStamp    Stage = "stamp"    // tenant columns, filled by triggers for what is written from now on
 	StageBackfill Stage = "backfill" // rows of before get their tenant, in batches
 	StageTighten  Stage = "tighten"  // NOT NULL
@@ -96,7 +102,10 @@ var planned = map[string]bool{"SEP010": true, "SEP011": true, "SEP012": true, "S
 // changes nothing; the connection must be in no transaction. Plans are made from what is there: after some steps, or after
 // a failure, a new plan holds what is left, and in the end none.
 //
-// The error is an [*Error]; the Roadmap is never nil, and after an error holds nothing to rely on.
+// It needs no rights but to connect: definitions are everybody's to read. What an administrator alone can see, it does not need.
+//
+// The error is an [*Error] with ErrOptions, ErrPlan, ErrUnavailable or what the server said. The Roadmap is never nil, and
+// after an error it has no steps: half a plan would look like a whole one.
 func Plan(ctx context.Context, conn *pgx.Conn, catalog *query.Catalog, o PlanOptions) (*Roadmap, error) {
 	r := &Roadmap{Format: 1, AppRole: o.AppRole, Steps: []PlanStep{}, Obstacles: []Obstacle{}}
 	positive(&o.LockTimeout, 2*time.Second)
@@ -105,6 +114,11 @@ func Plan(ctx context.Context, conn *pgx.Conn, catalog *query.Catalog, o PlanOpt
 		return r, refuse("Plan", nil, ErrOptions, &audit.InputError{What: "the connection or the catalog is nil"})
 	}
 	if err := r.make(ctx, conn, catalog, o); err != nil {
+		var input *audit.InputError
+		var changed *audit.ChangedError
+		if errors.As(err, &input) || errors.As(err, &changed) || errors.Is(err, planner.ErrChanged) {
+			return r, refuse("Plan", nil, ErrPlan, err)
+		}
 		return r, fail("Plan", nil, err)
 	}
 	return r, nil

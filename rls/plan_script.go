@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 )
 
 // WriteScript writes the steps for psql, with what each costs and how it is undone. The script stops at the first error and
@@ -11,7 +12,7 @@ import (
 func (r *Roadmap) WriteScript(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "-- From what the database %s is to what its catalog says. Written by Septum; read it first.\n", comment(r.Database))
-	b.WriteString("-- Run it with psql, as the owner of the tables. It can be stopped and run again; a new plan holds what is left.\n\\set ON_ERROR_STOP on\n")
+	b.WriteString("-- Run it with psql, as the owner of the tables. It can be stopped and run again; a new plan holds what is left.\n\\set ON_ERROR_STOP on\nset search_path = pg_catalog, pg_temp;\n")
 	for _, o := range r.Obstacles {
 		fmt.Fprintf(&b, "\n-- OBSTACLE %s: %s\n--   %s\n", comment(o.Object), comment(o.What), comment(o.Do))
 	}
@@ -43,6 +44,7 @@ func (r *Roadmap) WriteScript(w io.Writer) error {
 
 var stageText = map[Stage]string{
 	StageRoles:    "the application's role",
+	StageLibrary:  "the schemas of Septum's own packages",
 	StageStamp:    "tenant columns, filled for what is written from now on",
 	StageBackfill: "rows of before get their tenant",
 	StageTighten:  "each row has one",
@@ -50,10 +52,10 @@ var stageText = map[Stage]string{
 	StageEnforce:  "THE OLD APPLICATION STOPS WORKING HERE: old keys go, policies come",
 }
 
-// comment keeps text in its line, so that a name can't end the comment.
+// comment keeps text in its line, so that a name can't end the comment, or turn the direction of what is read after it.
 func comment(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || unicode.Is(unicode.Bidi_Control, r) {
 			return ' '
 		}
 		return r

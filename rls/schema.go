@@ -14,12 +14,14 @@ const notSystem = `not (n.nspname in ('pg_catalog', 'information_schema') or n.n
 const catalogName = `case n.nspname when 'public' then '' else quote_ident(n.nspname) || '.' end || quote_ident(c.relname)`
 
 // ReadSchema describes the tables and views of a database for [query.Inspect]. It reads PostgreSQL's catalogs and
-// statistics and no rows, in one snapshot, and needs no rights but to connect. Septum's own tables are left out.
-// The connection must be in no transaction. The error is an [*Error].
+// statistics and no rows, in one snapshot, and needs no rights but to connect. Septum's own tables are left out, but for
+// septum_blob.blobs, which belongs into a catalog: the application must never get rights on what package blob keeps behind it.
+// The connection must be in no transaction. The error is an [*Error], and with it the description is empty.
 func ReadSchema(ctx context.Context, conn *pgx.Conn) (query.Schema, error) {
 	var schema query.Schema
 	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off"); err != nil {
+		if _, err := tx.Exec(ctx, "set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off; set local client_encoding = 'UTF8'; "+
+			"set local lock_timeout = 1000; set local statement_timeout = 60000"); err != nil {
 			return err
 		}
 		r := schemaReader{ctx: ctx, tx: tx, byOID: map[uint32]int{}, schema: &schema}
@@ -70,7 +72,7 @@ func (r *schemaReader) relations() error {
 				where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_extension'::regclass and d.deptype = 'e' limit 1), ''),
 			c.reltuples::float8, coalesce(s.n_tup_ins + s.n_tup_upd + s.n_tup_del, -1)
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace left join pg_stat_all_tables s on s.relid = c.oid
-		where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't' and n.nspname <> 'septum' and `+notSystem+` order by 2`,
+		where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't' and n.nspname <> 'septum' and (n.nspname <> 'septum_blob' or c.relname = 'blobs') and `+notSystem+` order by 2`,
 		[]any{&oid, &name, &kind, &extension, &rows, &writes}, func() {
 			r.byOID[oid] = len(r.schema.Relations)
 			r.schema.Relations = append(r.schema.Relations, query.LiveRelation{Name: name, Kind: kinds[kind], Extension: extension, Rows: rows, Writes: writes})

@@ -142,8 +142,10 @@ func parseAudit(args []string, stdout, stderr io.Writer) (*auditFlags, int) {
 	switch {
 	case flags.NArg() > 0:
 		wrong = fmt.Sprintf("audit takes flags only; what is %q?", flags.Arg(0))
-	case !slices.Contains([]string{"text", "json", "sarif", "html"}, f.format) || f.listRules && f.format != "text" && f.format != "json":
-		wrong = fmt.Sprintf("there is no format %q here; take text, json, sarif or html", f.format)
+	case !f.listRules && checkFormat("audit", f.format, asText, asJSON, asSARIF, asHTML) != nil:
+		wrong = checkFormat("audit", f.format, asText, asJSON, asSARIF, asHTML).Error()
+	case f.listRules && checkFormat("audit --list-rules", f.format, asText, asJSON) != nil:
+		wrong = checkFormat("audit --list-rules", f.format, asText, asJSON).Error()
 	case rls.Severity(f.failOn).Rank() < 0:
 		wrong = fmt.Sprintf("there is no severity %q; take info, low, medium, high or critical", f.failOn)
 	case !f.listRules && f.catalog == "":
@@ -238,7 +240,7 @@ func listRules(stdout, stderr io.Writer, format string) int {
 		return exitClean
 	}
 	for _, r := range rules {
-		fmt.Fprintf(stdout, "%s %-8s %s [%s]\n", r.ID, r.Severity, r.Title, strings.Join(r.Threats, " "))
+		fmt.Fprintf(stdout, "%s %-8s %s [%s]\n  mend: %s\n", r.ID, r.Severity, r.Title, strings.Join(r.Threats, " "), r.Mend)
 	}
 	return exitClean
 }

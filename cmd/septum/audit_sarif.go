@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -54,8 +53,8 @@ type (
 	}
 	sarifInvocation struct {
 		ExecutionSuccessful bool                `json:"executionSuccessful"`
-		StartTimeUTC        string              `json:"startTimeUtc"`
-		EndTimeUTC          string              `json:"endTimeUtc"`
+		StartTimeUTC        string              `json:"startTimeUtc,omitempty"`
+		EndTimeUTC          string              `json:"endTimeUtc,omitempty"`
 		Notifications       []sarifNotification `json:"toolExecutionNotifications,omitempty"`
 	}
 	sarifNotification struct {
@@ -64,7 +63,7 @@ type (
 	}
 	sarifResult struct {
 		RuleID              string             `json:"ruleId"`
-		RuleIndex           int                `json:"ruleIndex"`
+		RuleIndex           *int               `json:"ruleIndex,omitempty"`
 		Level               string             `json:"level"`
 		Message             sarifText          `json:"message"`
 		Locations           []sarifLocation    `json:"locations"`
@@ -74,7 +73,7 @@ type (
 	}
 	sarifLocation struct {
 		Physical sarifPhysical  `json:"physicalLocation"`
-		Logical  []sarifLogical `json:"logicalLocations"`
+		Logical  []sarifLogical `json:"logicalLocations,omitempty"`
 	}
 	sarifPhysical struct {
 		Artifact sarifArtifact `json:"artifactLocation"`
@@ -84,7 +83,8 @@ type (
 		URI string `json:"uri"`
 	}
 	sarifRegion struct {
-		StartLine int `json:"startLine"`
+		StartLine   int `json:"startLine"`
+		StartColumn int `json:"startColumn,omitempty"`
 	}
 	sarifLogical struct {
 		FullyQualifiedName string `json:"fullyQualifiedName"`
@@ -100,6 +100,8 @@ type (
 var levels = map[rls.Severity]struct{ level, score string }{
 	rls.Critical: {"error", "9.5"}, rls.High: {"error", "8.0"}, rls.Medium: {"warning", "5.5"}, rls.Low: {"note", "3.0"}, rls.Info: {"note", "0.1"},
 }
+
+const sarifSchema = "https://json.schemastore.org/sarif-2.1.0.json"
 
 // sarifOf writes the report as SARIF. A database has no files, so findings stand at the catalog, which every viewer can
 // open, and name their object as a logical location.
@@ -127,11 +129,16 @@ func sarifOf(a audited, catalogFile string) sarifLog {
 		message := f.What
 		if len(f.Mend) > 0 {
 			message += "\nMend: " + strings.Join(f.Mend, "; ")
+		} else if rule, known := a.Rule(f.Rule); known {
+			message += "\nMend: " + rule.Mend
 		}
-		result := sarifResult{RuleID: f.Rule, RuleIndex: index[f.Rule], Level: levels[f.Severity].level, Message: sarifText{message},
-			Locations: []sarifLocation{{Physical: sarifPhysical{sarifArtifact{filepath.ToSlash(catalogFile)}, sarifRegion{1}},
+		result := sarifResult{RuleID: f.Rule, Level: levels[f.Severity].level, Message: sarifText{message},
+			Locations: []sarifLocation{{Physical: sarifPhysical{sarifArtifact{sarifURI(catalogFile)}, sarifRegion{StartLine: 1}},
 				Logical: []sarifLogical{{f.Object}}}},
 			PartialFingerprints: map[string]string{"septumFinding/v1": hex.EncodeToString(sum[:])}}
+		if i, known := index[f.Rule]; known {
+			result.RuleIndex = &i
+		}
 		if f.Waiver != nil {
 			result.Suppressions = []sarifSuppression{{"external", "accepted", f.Waiver.Reason + " (" + f.Waiver.Owner + ", until " + f.Waiver.Expires + ")"}}
 		}
@@ -145,7 +152,7 @@ func sarifOf(a audited, catalogFile string) sarifLog {
 	}
 	run.Invocations = []sarifInvocation{{ExecutionSuccessful: a.Complete(), StartTimeUTC: a.Started.Format(time.RFC3339),
 		EndTimeUTC: a.Started.Add(a.Took).Format(time.RFC3339), Notifications: notifications(a)}}
-	return sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}}
+	return sarifLog{Schema: sarifSchema, Version: "2.1.0", Runs: []sarifRun{run}}
 }
 
 // notifications say what the run was short of.
@@ -161,7 +168,7 @@ func notifications(a audited) []sarifNotification {
 		out = append(out, sarifNotification{"warning", sarifText{"the waiver of " + w.Rule + " " + w.Object + " matches nothing"}})
 	}
 	for _, g := range a.Incomplete {
-		out = append(out, sarifNotification{"note", sarifText{"not seen: " + strings.TrimSpace(g.What+" "+g.Object) + ": " + g.Why}})
+		out = append(out, sarifNotification{"note", sarifText{"not seen: " + strings.TrimSpace(g.What+" "+g.Object) + ": " + g.Why + "; " + g.Do}})
 	}
 	return out
 }

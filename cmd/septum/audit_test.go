@@ -206,7 +206,7 @@ func TestAuditListsItsRules(t *testing.T) {
 	t.Parallel()
 	code, out, errs := septum(t, nil, "audit", "--list-rules")
 	require.Equal(t, exitClean, code, errs)
-	require.Len(t, strings.Split(strings.TrimSpace(out), "\n"), len(rls.AuditRules()))
+	require.Len(t, strings.Split(strings.TrimSpace(out), "\n"), 2*len(rls.AuditRules()))
 	require.Contains(t, out, "SEP010 critical Row-level security is not enabled")
 	code, out, _ = septum(t, nil, "audit", "--list-rules", "--format", "json")
 	require.Equal(t, exitClean, code)

@@ -49,13 +49,13 @@ func initCatalog(args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&f.tenants, "tenant", "", "relations that are tenants': `names` with commas, * stands for anything")
 	flags.StringVar(&f.globals, "global", "", "relations that are everybody's: `names` with commas")
 	flags.StringVar(&f.skips, "skip", "", "relations that the application must not reach: `names` with commas")
-	flags.StringVar(&f.format, "format", "text", "`format`: text (the catalog, and reasons beside it) or json (the whole proposal)")
+	flags.StringVar(&f.format, "format", "text", "output `format`: text (the catalog, and reasons beside it) or json (the whole proposal)")
 	flags.DurationVar(&f.timeout, "timeout", 5*time.Minute, "how long it may take")
 	if code, done := parseFlags(flags, args, stdout); done {
 		return code
 	}
-	if f.format != "text" && f.format != "json" {
-		return failed(stderr, fmt.Errorf("there is no format %q here; take text or json", f.format))
+	if err := checkFormat("init", f.format, asText, asJSON); err != nil {
+		return failed(stderr, err)
 	}
 	if flags.NArg() > 0 {
 		return failed(stderr, fmt.Errorf("init takes flags only; what is %q?", flags.Arg(0)))

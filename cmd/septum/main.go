@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
 )
 
@@ -78,17 +79,37 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
-const versionUsage = `usage: septum version
+const versionUsage = `usage: septum version [--format text|json]
 
-Prints the version of this program.
+Prints the version of this program, as text or, with --format json, of the toolchain that built it as well.
 
   septum version
+  septum version --format json | jq -r .septum
+
+flags:
 `
 
 func printVersion(args []string, stdout, stderr io.Writer) int {
 	flags := newFlags("version", versionUsage, stderr)
+	format := flags.String("format", asText, "output `format`: text or json")
 	if code, done := parseFlags(flags, args, stdout); done {
 		return code
+	}
+	if err := checkFormat("version", *format, asText, asJSON); err != nil {
+		return failed(stderr, err)
+	}
+	if flags.NArg() > 0 {
+		return failed(stderr, fmt.Errorf("version takes flags only; what is %q?", flags.Arg(0)))
+	}
+	if *format == asJSON {
+		err := writeJSON(stdout, struct {
+			Septum string `json:"septum"`
+			Go     string `json:"go"`
+		}{version(), runtime.Version()})
+		if err != nil {
+			return failed(stderr, err)
+		}
+		return exitClean
 	}
 	fmt.Fprintln(stdout, "septum", version())
 	return exitClean

@@ -17,14 +17,15 @@ import (
 
 const planUsage = `usage: septum plan --catalog FILE --login ROLE [--url URL] [flags]
 
-Compares the catalog with a live database and prints the SQL between them, in steps: tenant columns that fill themselves,
-the rows of before in batches, keys and foreign keys beside the old ones, and then policies and rights. Until the stage
-"enforce" the application of today goes on working. Each step says what it locks, how long it takes and how it is undone, and
+Compares the catalog with a live database and prints the SQL between them, in steps: the schema of package blob where the
+catalog names septum_blob.blobs, tenant columns that fill themselves, the rows of before in batches, keys and foreign keys
+beside the old ones, and then policies and rights. Until the stage "enforce" the application of today goes on working. Each step says what it locks, how long it takes and how it is undone, and
 may be run twice. It changes nothing itself: run the SQL with psql, step by step or whole, and plan again until nothing is left.
 docs/plan.md explains the stages.
 
   septum plan --catalog catalog.json --url postgres://owner@db/clinic --login clinic_app > plan.sql
   septum plan --catalog catalog.json --login clinic_app --existing-tenant 7 --stage stamp
+  septum plan --catalog catalog.json --login clinic_app --format html > plan.html
   septum plan --catalog catalog.json --login clinic_app --format json | jq '.steps[] | [.id, .lock, .time]'
 
 Exit status: 0 nothing to do, 1 there are steps or obstacles, 2 could not run.
@@ -46,8 +47,8 @@ func plan(args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&existing, "existing-tenant", "", "`id` of the tenant to which rows belong where no foreign key says")
 	flags.IntVar(&o.BatchPages, "batch-pages", 100, "`pages` of 8 kB that the backfill writes before each commit")
 	flags.DurationVar(&o.LockTimeout, "lock-timeout", 2*time.Second, "how long a step waits for a lock")
-	flags.StringVar(&stage, "stage", "", "print the steps of one `stage`: roles, stamp, backfill, tighten, keys or enforce")
-	flags.StringVar(&format, "format", "text", "output `format`: text (a script for psql) or json")
+	flags.StringVar(&stage, "stage", "", "print the steps of one `stage`: roles, library, stamp, backfill, tighten, keys or enforce")
+	flags.StringVar(&format, "format", "text", "output `format`: text (a script for psql), json or html (a page for those who approve changes)")
 	flags.DurationVar(&timeout, "timeout", 5*time.Minute, "how long it may take")
 	if code, done := parseFlags(flags, args, stdout); done {
 		return code
@@ -63,12 +64,12 @@ func plan(args []string, stdout, stderr io.Writer) int {
 		err = errors.New("which relations belong to a tenant? Give --catalog FILE")
 	case o.AppRole == "":
 		err = errors.New("for whom are the policies? Give --login ROLE")
-	case format != "text" && format != "json":
-		err = fmt.Errorf("there is no format %q here; take text or json", format)
+	case checkFormat("plan", format, asText, asJSON, asHTML) != nil:
+		err = checkFormat("plan", format, asText, asJSON, asHTML)
 	case from != "setting" && from != string(rls.FromLogin):
 		err = errors.New("take setting or login for --tenant-from")
-	case stage != "" && !strings.Contains(" roles stamp backfill tighten keys enforce ", " "+stage+" "):
-		err = fmt.Errorf("there is no stage %q; take roles, stamp, backfill, tighten, keys or enforce", stage)
+	case stage != "" && !strings.Contains(" roles library stamp backfill tighten keys enforce ", " "+stage+" "):
+		err = fmt.Errorf("there is no stage %q; take roles, library, stamp, backfill, tighten, keys or enforce", stage)
 	case existing != "":
 		o.ExistingTenant, err = tenant.ParseID(existing)
 	}
@@ -94,9 +95,12 @@ func plan(args []string, stdout, stderr io.Writer) int {
 		}
 		roadmap.Steps = append([]rls.PlanStep{}, kept...)
 	}
-	if format == "json" {
+	switch format {
+	case asJSON:
 		err = writeJSON(stdout, roadmap)
-	} else {
+	case asHTML:
+		err = writePage(stdout, pageData{Plan: roadmap, By: whoRuns(), Made: time.Now().UTC().Truncate(time.Second)})
+	default:
 		err = roadmap.WriteScript(stdout)
 	}
 	switch {
@@ -126,5 +130,9 @@ func makePlan(ctx context.Context, url, catalogFile string, o rls.PlanOptions, t
 		told("reading the database", 0, 1)
 		defer told("reading the database", 1, 1)
 	}
-	return rls.Plan(ctx, conn, catalog, o)
+	roadmap, err := rls.Plan(ctx, conn, catalog, o)
+	if err != nil {
+		return roadmap, err
+	}
+	return roadmap, addBlob(ctx, conn, catalog, o, roadmap)
 }

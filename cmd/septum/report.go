@@ -115,6 +115,18 @@ func proveFiles(catalogFile string, files []string, stdin io.Reader) ([]verdict,
 	return out, nil
 }
 
+// about says of what a page is.
+func (d pageData) about() string {
+	when := d.Made.UTC().Format(time.RFC3339)
+	switch {
+	case d.Proof != nil:
+		return fmt.Sprintf("proof of %d statements, %s", len(d.Statements), when)
+	case d.Plan != nil:
+		return fmt.Sprintf("plan for %s, %s, %d steps", d.Plan.Database, when, len(d.Plan.Steps))
+	}
+	return fmt.Sprintf("%s, %s, %d findings", d.Audit.Database, d.Audit.Started.UTC().Format(time.RFC3339), len(d.Audit.Findings))
+}
+
 func reportSign(file, keyFile, signatureFile string, data []byte, stdout, stderr io.Writer) int {
 	if keyFile == "" {
 		return failed(stderr, errors.New("with which key? Give --key FILE"))
@@ -147,8 +159,7 @@ func reportVerify(file, keyFile, signatureFile string, data []byte, stdout, stde
 		fmt.Fprintf(stdout, "WRONG: %s: %v\n", file, err)
 		return exitFindings
 	}
-	fmt.Fprintf(stdout, "data: the page is the one that its data make; %s, %s, %d findings\n",
-		clean(page.Audit.Database), page.Audit.Started.UTC().Format(time.RFC3339), len(page.Audit.Findings))
+	fmt.Fprintf(stdout, "data: the page is the one that its data make; %s\n", clean(page.about()))
 	if keyFile == "" {
 		fmt.Fprintln(stdout, "signature: not looked at; give --key FILE")
 	}

@@ -3,7 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
-	_ "embed"
+	"embed"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -18,14 +18,26 @@ import (
 	"github.com/septum-go/septum/rls"
 )
 
-//go:embed report.html.tmpl
-var pageText string
+//go:embed *.html.tmpl
+var pageTexts embed.FS
 
 // pageData is all that a page is made of. Its JSON form stands in the page, so that what a person reads can be checked.
+// A page is about a proof or a plan where it has one, and about an audit otherwise.
 type pageData struct {
-	Audit      audited   `json:"audit"`
-	By         string    `json:"by"`
-	Statements []verdict `json:"statements,omitempty"`
+	Audit      audited      `json:"audit"`
+	By         string       `json:"by"`
+	Made       time.Time    `json:"made,omitzero"` // of a proof or a plan; an audit knows its own
+	Statements []verdict    `json:"statements,omitempty"`
+	Proof      *proofAbout  `json:"proof,omitempty"`
+	Plan       *rls.Roadmap `json:"plan,omitempty"`
+}
+
+// proofAbout says by what statements were proved.
+type proofAbout struct {
+	Catalog       string   `json:"catalog"` // file
+	CatalogSHA256 string   `json:"catalog_sha256"`
+	Files         []string `json:"files"`
+	Septum        string   `json:"septum"`
 }
 
 // The element that holds the data. It is no script: browsers run none of that type.
@@ -41,6 +53,12 @@ type page struct {
 	Counts                                        []severityCount
 	Open, Waived                                  []rls.Finding
 	Accepted                                      int
+	Stages                                        []stageSteps
+}
+
+type stageSteps struct {
+	Stage rls.Stage
+	Steps []rls.PlanStep
 }
 
 type severityCount struct {
@@ -55,10 +73,29 @@ func writePage(w io.Writer, data pageData) error {
 	if err != nil {
 		return err
 	}
-	p := page{pageData: data, SHA256: hashOf(encoded), When: data.Audit.Started.UTC().Format("2 January 2006, 15:04 MST"),
-		Took: data.Audit.Took.Round(10 * time.Millisecond).String()}
-	p.count()
-	p.judge()
+	p := page{pageData: data, SHA256: hashOf(encoded)}
+	name, made := "report.html.tmpl", data.Made
+	for _, s := range p.Statements {
+		if s.Verdict == "accept" {
+			p.Accepted++
+		}
+	}
+	switch {
+	case data.Proof != nil:
+		name = "proof.html.tmpl"
+		p.judgeProof()
+	case data.Plan != nil:
+		name = "plan.html.tmpl"
+		p.judgePlan()
+	case data.Audit.Report == nil:
+		return errors.New("a page needs an audit, a proof or a plan")
+	default:
+		made = data.Audit.Started
+		p.Took = data.Audit.Took.Round(10 * time.Millisecond).String()
+		p.count()
+		p.judge()
+	}
+	p.When = made.UTC().Format("2 January 2006, 15:04 MST")
 	parsed, err := template.New("page").Funcs(template.FuncMap{
 		"rule":  func(id string) rls.Rule { r, _ := data.Audit.Rule(id); return r },
 		"join":  func(list []string) string { return strings.Join(list, ", ") },
@@ -73,12 +110,12 @@ func writePage(w io.Writer, data pageData) error {
 			}
 			return n
 		},
-	}).Parse(pageText)
+	}).ParseFS(pageTexts, "*.html.tmpl")
 	if err != nil {
 		return err
 	}
 	var out bytes.Buffer
-	if err := parsed.Execute(&out, p); err != nil {
+	if err := parsed.ExecuteTemplate(&out, name, p); err != nil {
 		return err
 	}
 	whole := strings.Replace(out.String(), "</body>", dataOpen+string(encoded)+dataClose+"\n</body>", 1)
@@ -104,10 +141,31 @@ func (p *page) count() {
 	for _, s := range []rls.Severity{rls.Critical, rls.High, rls.Medium, rls.Low, rls.Info} {
 		p.Counts = append(p.Counts, severityCount{s, n[s]})
 	}
-	for _, s := range p.Statements {
-		if s.Verdict == "accept" {
-			p.Accepted++
+}
+
+// judgeProof says of a proof in one line what a reader has to know.
+func (p *page) judgeProof() {
+	refused := len(p.Statements) - p.Accepted
+	p.Verdict, p.Explained = "Every statement is proved", "None of them can read or write another tenant's rows."
+	if refused > 0 {
+		p.Class, p.Verdict = "found", "Not every statement is proved"
+		p.Explained = fmt.Sprintf("%d of %d were refused; each says why, and what to write instead.", refused, len(p.Statements))
+	}
+}
+
+// judgePlan does so for a plan, and groups its steps.
+func (p *page) judgePlan() {
+	for _, s := range p.Plan.Steps {
+		if n := len(p.Stages); n == 0 || p.Stages[n-1].Stage != s.Stage {
+			p.Stages = append(p.Stages, stageSteps{Stage: s.Stage})
 		}
+		last := &p.Stages[len(p.Stages)-1]
+		last.Steps = append(last.Steps, s)
+	}
+	p.Verdict, p.Explained = "Nothing to do", "The database is as its catalog says."
+	if steps, obstacles := len(p.Plan.Steps), len(p.Plan.Obstacles); steps+obstacles > 0 {
+		p.Class, p.Verdict = "found", "There is something to do"
+		p.Explained = fmt.Sprintf("%d steps and %d obstacles. Until the stage enforce the application of today goes on working.", steps, obstacles)
 	}
 }
 

@@ -24,28 +24,25 @@ type statement struct {
 
 // inputs are what verify and explain work on.
 type inputs struct {
-	catalog    *query.Catalog
-	statements []statement
+	catalog       *query.Catalog
+	catalogFile   string
+	catalogSHA256 string
+	files         []string
+	statements    []statement
 }
 
-// readInputs parses the flags and reads catalog and files. A nil result comes with the exit code.
-func readInputs(flags *flag.FlagSet, args []string, stdin io.Reader, stdout, stderr io.Writer) (*inputs, int) {
+// readInputs parses the flags, has them checked, and reads catalog and files. A nil result comes with the exit code.
+func readInputs(flags *flag.FlagSet, args []string, stdin io.Reader, stdout, stderr io.Writer, check func() error) (*inputs, int) {
 	catalogFile := flags.String("catalog", "", "JSON `file` that declares each relation (required)")
-	for _, arg := range args {
-		if arg == "-h" || arg == "--help" || arg == "-help" {
-			flags.SetOutput(stdout)
-		}
+	if code, done := parseFlags(flags, args, stdout); done {
+		return nil, code
 	}
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil, exitClean
-		}
-		return nil, exitFailed
+	if err := check(); err != nil {
+		return nil, failed(stderr, err)
 	}
 	in, err := load(*catalogFile, flags.Args(), stdin)
 	if err != nil {
-		fmt.Fprintln(stderr, "septum:", err)
-		return nil, exitFailed
+		return nil, failed(stderr, err)
 	}
 	return in, exitClean
 }
@@ -65,7 +62,7 @@ func load(catalogFile string, files []string, stdin io.Reader) (*inputs, error) 
 	if len(files) == 0 {
 		return nil, errors.New("no file to read; name SQL files, or - for standard input")
 	}
-	in := &inputs{catalog: catalog}
+	in := &inputs{catalog: catalog, catalogFile: catalogFile, catalogSHA256: hashOf(data), files: files}
 	for _, file := range files {
 		text, err := readFile(file, stdin)
 		if err != nil {

@@ -1,25 +1,28 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/septum-go/septum/query"
 )
 
-const verifyUsage = `usage: septum verify --catalog FILE [--format text|json] FILE…
+const verifyUsage = `usage: septum verify --catalog FILE [--format text|json|sarif|html] FILE…
 
 Proves each statement of the SQL files: whatever the tenant, neither its result nor what it writes depends on another
 tenant's rows. A statement ends with ";". The tenant is the parameter $1 or @tenant; query files of sqlc work as they are.
 "-" reads standard input.
 
 One line a statement, in order: "accept", or "refuse <rule> <line>:<column> <relation>: why". docs/refusals.md
-explains each rule. Exit status: 0 all accepted, 1 some refused, 2 could not run.
+explains each rule. SARIF has the refusals at their place in the files, for code scanning; html is a page for people.
+Exit status: 0 all accepted, 1 some refused, 2 could not run.
 
   septum verify --catalog catalog.json queries/*.sql
+  septum verify --catalog catalog.json --format sarif queries/*.sql > statements.sarif
+  septum verify --catalog catalog.json --format html queries/*.sql > proof.html
   git diff --name-only main -- '*.sql' | xargs septum verify --catalog catalog.json --format json
 
 flags:
@@ -37,42 +40,38 @@ type verdict struct {
 	What     string `json:"what,omitempty"`
 	Why      string `json:"why,omitempty"`
 	Write    string `json:"write,omitempty"`
+	SQL      string `json:"sql,omitempty"`   // of explain
+	Proof    string `json:"proof,omitempty"` // likewise
 }
 
 func verify(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	flags := newFlags("verify", verifyUsage, stderr)
-	format := flags.String("format", "text", "output `format`: text or json")
-	in, code := readInputs(flags, args, stdin, stdout, stderr)
+	format := flags.String("format", asText, "output `format`: text, json, sarif or html")
+	in, code := readInputs(flags, args, stdin, stdout, stderr, func() error { return checkFormat("verify", *format, asText, asJSON, asSARIF, asHTML) })
 	if in == nil {
 		return code
-	}
-	if *format != "text" && *format != "json" {
-		fmt.Fprintf(stderr, "septum: there is no format %q; take text or json\n", *format)
-		return exitFailed
 	}
 	verdicts := make([]verdict, 0, len(in.statements))
 	for _, s := range in.statements {
 		v, err := judge(in.catalog, s)
 		if err != nil {
-			fmt.Fprintf(stderr, "septum: %s:%d: %v\n", s.file, s.line, err)
-			return exitFailed
+			return failed(stderr, fmt.Errorf("%s:%d: %w", s.file, s.line, err))
 		}
 		if v.Verdict == "refuse" {
 			code = exitFindings
 		}
 		verdicts = append(verdicts, v)
 	}
-	if err := writeVerdicts(stdout, *format, verdicts); err != nil {
-		fmt.Fprintln(stderr, "septum:", err)
-		return exitFailed
+	if err := writeVerdicts(stdout, *format, in, verdicts); err != nil {
+		return failed(stderr, err)
 	}
 	return code
 }
 
 func judge(c *query.Catalog, s statement) (verdict, error) {
 	v := verdict{File: s.file, Line: s.line, Column: s.col, Name: s.name, Verdict: "accept"}
-	_, err := prove(c, s)
-	if err == nil {
+	var err error
+	if v.Proof, err = prove(c, s); err == nil {
 		return v, nil
 	}
 	var r *query.Refusal
@@ -84,12 +83,25 @@ func judge(c *query.Catalog, s statement) (verdict, error) {
 	return v, nil
 }
 
-func writeVerdicts(w io.Writer, format string, verdicts []verdict) error {
-	if format == "json" {
-		encoder := json.NewEncoder(w)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(verdicts)
+// explained is the proof, or the refusal with what to write instead.
+func (v verdict) explained() string {
+	if v.Verdict == "accept" {
+		return v.Proof
+	}
+	return (&query.Refusal{Rule: v.Rule, Relation: v.Relation, What: v.What, Why: v.Why, Write: v.Write, Line: v.Line, Column: v.Column}).Error()
+}
+
+func writeVerdicts(w io.Writer, format string, in *inputs, verdicts []verdict) error {
+	for i := range verdicts {
+		verdicts[i].Proof = "" // which explain shows
+	}
+	switch format {
+	case asJSON:
+		return writeJSON(w, verdicts)
+	case asSARIF:
+		return writeJSON(w, sarifOfVerdicts(verdicts))
+	case asHTML:
+		return writePage(w, in.page(verdicts))
 	}
 	var out strings.Builder
 	for _, v := range verdicts {
@@ -105,10 +117,16 @@ func writeVerdicts(w io.Writer, format string, verdicts []verdict) error {
 		if v.Why != "" {
 			why += "; " + v.Why
 		}
-		fmt.Fprintf(&out, "refuse %s %d:%d %s: %s\n", v.Rule, v.Line, v.Column, relation, oneLine(why))
+		fmt.Fprintf(&out, "refuse %s %d:%d %s: %s\n", v.Rule, v.Line, v.Column, clean(oneLine(relation)), clean(oneLine(why)))
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
+}
+
+// page is what an HTML page of verdicts is made of.
+func (in *inputs) page(verdicts []verdict) pageData {
+	return pageData{By: whoRuns(), Made: time.Now().UTC().Truncate(time.Second), Statements: verdicts,
+		Proof: &proofAbout{Catalog: in.catalogFile, CatalogSHA256: in.catalogSHA256, Files: in.files, Septum: version()}}
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -3,10 +3,12 @@ package audit_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/septum-go/septum/query"
 	"github.com/septum-go/septum/rls"
 	"github.com/septum-go/septum/rls/rlstest"
@@ -70,6 +72,39 @@ func (h *house) sql(t *testing.T, text string) {
 	require.NoError(t, err, text)
 }
 
+// sweep drops what is not the hospital's, so that the near miss can make objects of the same names.
+const sweep = `do $$ declare sql text; begin
+	foreach sql in array array(
+		select format('drop event trigger %I', evtname) from pg_event_trigger
+		union all select format('drop publication %I', pubname) from pg_publication
+		union all select format('drop foreign data wrapper %I cascade', fdwname) from pg_foreign_data_wrapper
+		union all select format('drop extension %I cascade', extname) from pg_extension where extname <> 'plpgsql'
+		union all select format('select lo_unlink(%s)', oid) from pg_largeobject_metadata
+		union all select format('drop %s if exists %s cascade', case relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence' else 'table' end, oid::regclass)
+			from pg_class where relnamespace in ('public'::regnamespace, 'lab'::regnamespace) and relkind in ('v', 'm', 'r', 'S')
+				and relname not in ('hospitals', 'patients', 'encounters', 'codes', 'settings', 'results') and relname not like '%\_seq'
+				and not exists (select from pg_inherits where inhparent = pg_class.oid)
+		union all select format('drop routine if exists %s cascade', oid::regprocedure) from pg_proc where pronamespace in ('public'::regnamespace, 'lab'::regnamespace)
+			and not exists (select from pg_depend where classid = 'pg_proc'::regclass and objid = pg_proc.oid and deptype = 'e'))
+	loop execute sql; end loop;
+end $$`
+
+// cleanUp takes roles and the like away, as far as they are there.
+func (h *house) cleanUp(t *testing.T, text string) {
+	t.Helper()
+	for _, statement := range strings.Split(h.names(text), ";") {
+		if strings.TrimSpace(statement) == "" {
+			continue
+		}
+		_, err := h.admin.Exec(context.Background(), statement)
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) && pg.Code == "42704" {
+			continue // the last one had not made it
+		}
+		require.NoError(t, err, statement)
+	}
+}
+
 func (h *house) names(text string) string {
 	return strings.NewReplacer("{login}", h.login, "{owner}", h.OwnerRole, "{database}", h.Name).Replace(text)
 }
@@ -127,7 +162,7 @@ func testFaults(t *testing.T, faults []fault) {
 			t.Parallel()
 			h := newHouse(t)
 			if f.undo != "" {
-				t.Cleanup(func() { h.sql(t, f.undo) })
+				t.Cleanup(func() { h.cleanUp(t, f.undo) })
 			}
 			h.sql(t, f.fault)
 			report := h.audit(t, f.options)
@@ -157,18 +192,14 @@ func testFaults(t *testing.T, faults []fault) {
 				}
 			}
 			require.Empty(t, findings(report), "not mended by %q", found.Mend)
-		})
-		if f.nearMiss == "" || testing.Short() {
-			continue
-		}
-		t.Run(f.rule+" "+f.name+", nearly", func(t *testing.T) {
-			t.Parallel()
-			h := newHouse(t)
-			if f.undo != "" {
-				t.Cleanup(func() { h.sql(t, f.undo) })
+			if f.nearMiss == "" || testing.Short() {
+				return
 			}
+			// In the same database, which is as it should be again: making one for each takes longer than all the rest.
+			h.cleanUp(t, f.undo)
+			h.sql(t, sweep)
 			h.sql(t, f.nearMiss)
-			require.Nil(t, find(h.audit(t, f.options), f.rule, ""), "%+v", f)
+			require.Nil(t, find(h.audit(t, f.options), f.rule, ""), "the near miss was reported: %s", f.nearMiss)
 		})
 	}
 }

@@ -49,9 +49,9 @@ func TestBehaviourFaults(t *testing.T) {
 			fault: `alter table patients add column number bigint generated always as identity unique; alter table encounters add column number bigint;
 				alter table encounters add constraint parent foreign key (number) references patients (number);
 				update encounters e set number = (select min(p.number) from patients p where p.tenant_id <> e.tenant_id)`,
-			nearMiss: `alter table patients add column number bigint generated always as identity unique; alter table encounters add column number bigint;
-				alter table encounters add constraint parent foreign key (number) references patients (number);
-				update encounters e set number = (select min(p.number) from patients p where p.tenant_id = e.tenant_id)`},
+			nearMiss: `alter table encounters drop constraint parent; alter table patients add column nr bigint generated always as identity unique; alter table encounters add column nr bigint;
+				alter table encounters add constraint parent foreign key (nr) references patients (nr);
+				update encounters e set nr = (select min(p.nr) from patients p where p.tenant_id = e.tenant_id)`},
 	})
 }
 

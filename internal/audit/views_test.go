@@ -34,7 +34,7 @@ func TestViewFaults(t *testing.T) {
 			fault: `create table old_patients () inherits (patients); create table lab.older () inherits (old_patients); grant select (name) on lab.older to public`},
 		{rule: "SEP044", name: "R12 a parent", object: "public.items", others: true,
 			fault:    `create table items (tenant_id uuid, id bigint); alter table patients inherit items; grant select on items to {login}`,
-			nearMiss: `create table items (tenant_id uuid, id bigint); alter table patients inherit items`},
+			nearMiss: `create table other_items (tenant_id uuid, id bigint); alter table patients inherit other_items`},
 	})
 }
 

@@ -93,11 +93,11 @@ func (w *writer) swap(t *table) {
 		}
 		old := quote(t.declared.Schema) + "." + quote(s.old.name)
 		if s.old.constraint == "" {
-			concurrently := " concurrently"
+			concurrently, lock := " concurrently", shareUE
 			if t.kind == "p" {
-				concurrently = ""
+				concurrently, lock = "", exclusive
 			}
-			w.step(Step{ID: "drop index " + old, Stage: Enforce, Relation: t.name, Purpose: "drop the index that does not start with the tenant", Lock: shareUE, Time: Instant,
+			w.step(Step{ID: "drop index " + old, Stage: Enforce, Relation: t.name, Purpose: "drop the index that does not start with the tenant", Lock: lock, Time: Instant,
 				Outside: concurrently != "", SQL: []string{"drop index" + concurrently + " if exists " + old},
 				Undo: []string{strings.Replace(strings.Replace(s.old.definition, "INDEX ", "INDEX"+concurrently+" IF NOT EXISTS ", 1), "CREATE", "create", 1)}})
 			continue

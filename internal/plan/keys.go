@@ -55,33 +55,39 @@ func (w *writer) keys(t *table) {
 		if s.old.unique {
 			kind = "create unique index"
 		}
-		rest := " on " + t.name + " using btree (" + column + ", " + s.old.listed
+		rest := " using btree (" + column + ", " + s.old.listed
 		w.index(t, s.new, kind, rest, "build "+quote(s.old.name)+" anew with the tenant column in front")
 	}
 	if !leads {
 		name := named("septum_"+t.declared.Table, "_tenant")
 		if built := t.index(name); built == nil || !built.valid {
-			w.index(t, name, "create index", " on "+t.name+" ("+column+")", "build an index on the tenant column")
+			w.index(t, name, "create index", " ("+column+")", "build an index on the tenant column")
 		}
 	}
 }
 
 // index builds one without stopping anybody.
 func (w *writer) index(t *table, name, kind, rest, purpose string) {
-	qualified := quote(t.declared.Schema) + "." + quote(name)
-	s := Step{ID: "index " + qualified, Stage: Keys, Relation: t.name, Purpose: purpose, Lock: shareUE, Time: Build, Outside: true}
-	concurrently := " concurrently"
 	if t.kind == "p" {
-		concurrently, s.Lock, s.Time, s.Outside = "", share, Blocks, false
-		s.Note = "PostgreSQL can't build an index of a partitioned table beside writers: for a large one, build it on each partition " +
-			"concurrently, then on the table ONLY, and attach them"
+		w.indexParts(t, name, kind, rest, purpose)
+		return
 	}
+	qualified := quote(t.declared.Schema) + "." + quote(name)
+	s := Step{ID: "index " + qualified, Stage: Keys, Relation: t.name, Purpose: purpose, Lock: shareUE, Time: Build, Outside: true,
+		SQL: []string{kind + " concurrently if not exists " + quote(name) + " on " + t.name + rest}, Undo: []string{"drop index concurrently if exists " + qualified}}
 	if broken := t.index(name); broken != nil && !broken.valid {
-		s.SQL = append(s.SQL, "drop index"+concurrently+" if exists "+qualified)
-		s.Note = "an earlier attempt has left an index that is not valid"
+		w.dropBroken(t, []string{qualified})
 	}
-	s.SQL = append(s.SQL, kind+concurrently+" if not exists "+quote(name)+rest)
-	s.Undo = []string{"drop index" + concurrently + " if exists " + qualified}
+	w.step(s)
+}
+
+// dropBroken drops what an attempt to build indexes has left behind, and never one that has become valid since.
+func (w *writer) dropBroken(t *table, indexes []string) {
+	s := Step{ID: "drop broken " + indexes[0], Stage: Keys, Relation: t.name, Purpose: "drop what an earlier attempt has left, which is not valid", Lock: exclusive, Time: Instant}
+	for _, qualified := range indexes {
+		s.SQL = append(s.SQL, do(fmt.Sprintf("if exists (select from pg_catalog.pg_index where indexrelid = to_regclass(%s) and not indisvalid) then drop index %s; end if",
+			literal(qualified), qualified)))
+	}
 	w.step(s)
 }
 

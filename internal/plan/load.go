@@ -30,10 +30,19 @@ type table struct {
 	sequences      []string
 	stamped        bool // the trigger is there
 	checked        bool // the CHECK that stands for NOT NULL is there
+	parts          []*part
 
 	derive   []*foreignKey // by which a row finds its tenant
 	stamps   bool          // this plan or an earlier one has put the trigger there
 	constant bool          // this plan gave the column a constant default
+}
+
+// part is a partition at any depth below a table; parents stand before their children.
+type part struct {
+	parent       *part // nil for those right below the table
+	schema, name string
+	kind         string
+	built        map[string]bool // its indexes by name: whether they are valid
 }
 
 type column struct {
@@ -66,7 +75,9 @@ type foreignKey struct {
 
 func load(ctx context.Context, tx pgx.Tx, in Input) (*database, error) {
 	d := &database{byOID: map[uint32]*table{}}
-	if _, err := tx.Exec(ctx, "set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off"); err != nil {
+	// Since PostgreSQL 17 printing an expression takes the relation's lock: nobody waits for long behind a migration.
+	if _, err := tx.Exec(ctx, `set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off; set local row_security = on;
+		set local client_encoding = 'UTF8'; set local standard_conforming_strings = on; set local lock_timeout = 1000; set local statement_timeout = 60000`); err != nil {
 		return nil, err
 	}
 	l := loader{ctx: ctx, tx: tx, database: d}
@@ -79,19 +90,23 @@ func load(ctx context.Context, tx pgx.Tx, in Input) (*database, error) {
 		r := &in.Relations[i]
 		d.tables = append(d.tables, &table{declared: r, name: quote(r.Schema) + "." + quote(r.Table), columns: map[int16]*column{}})
 	}
-	for _, read := range []func() error{l.relations, l.attributes, l.indexes, l.foreignKeys, l.leftovers, func() error { return l.sequences(in.AppRole) }} {
+	for _, read := range []func() error{l.relations, l.attributes, l.indexes, l.partitions, l.foreignKeys, l.leftovers, func() error { return l.sequences(in.AppRole) }} {
 		if err := read(); err != nil {
 			return nil, err
 		}
+	}
+	if l.gone {
+		return nil, ErrChanged
 	}
 	return d, nil
 }
 
 type loader struct {
 	*database
-	ctx context.Context
-	tx  pgx.Tx
-	ids []uint32
+	ctx  context.Context
+	tx   pgx.Tx
+	ids  []uint32
+	gone bool // something was dropped meanwhile
 }
 
 func (l *loader) each(sql string, args, into []any, f func()) error {
@@ -142,10 +157,10 @@ func (l *loader) indexes() error {
 	var of uint32
 	var x index
 	var keys []int16
-	return l.each(`select i.indrelid, c.oid, c.relname::text, m.amname::text, pg_get_indexdef(c.oid),
+	return l.each(`select i.indrelid, c.oid, c.relname::text, m.amname::text, coalesce(pg_get_indexdef(c.oid), ''),
 			-- names before the list are cut off by their length, since they may hold anything
-			substr(pg_get_indexdef(c.oid), length(format('CREATE %sINDEX %I ON %s%I.%I USING btree (', case when i.indisunique then 'UNIQUE ' end, c.relname,
-				case c.relkind when 'I' then 'ONLY ' end, n.nspname, t.relname)) + 1), i.indisunique, i.indisprimary, i.indisvalid,
+			coalesce(substr(pg_get_indexdef(c.oid), length(format('CREATE %sINDEX %I ON %s%I.%I USING btree (', case when i.indisunique then 'UNIQUE ' end, c.relname,
+				case c.relkind when 'I' then 'ONLY ' end, n.nspname, t.relname)) + 1), ''), i.indisunique, i.indisprimary, i.indisvalid,
 			i.indisexclusion, i.indpred is not null, coalesce(k.condeferrable, false), coalesce(k.condeferred, false),
 			(i.indkey::int2[])[0:i.indnkeyatts - 1], coalesce(k.conname::text, '')
 		from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am m on m.oid = c.relam join pg_class t on t.oid = i.indrelid join pg_namespace n on n.oid = t.relnamespace
@@ -153,20 +168,60 @@ func (l *loader) indexes() error {
 		where i.indrelid = any($1) and not c.relispartition order by i.indrelid, c.relname`, []any{l.ids},
 		[]any{&of, &x.oid, &x.name, &x.method, &x.definition, &x.listed, &x.unique, &x.primary, &x.valid, &x.exclusion, &x.partial, &x.deferrable, &x.deferred, &keys, &x.constraint},
 		func() {
+			l.gone = l.gone || x.definition == ""
 			copied := x
 			copied.table, copied.keys = l.byOID[of], slices.Clone(keys)
 			copied.table.indexes = append(copied.table.indexes, &copied)
 		})
 }
 
+// partitions reads those of the partitioned tables, and their indexes: an index of a partitioned table is built on each first.
+func (l *loader) partitions() error {
+	var roots []uint32
+	for _, t := range l.tables {
+		if t.exists && t.kind == "p" {
+			roots = append(roots, t.oid)
+		}
+	}
+	if len(roots) == 0 {
+		return nil
+	}
+	byOID := map[uint32]*part{}
+	var root, parent, id uint32
+	var p part
+	err := l.each(`with recursive tree as (
+			select i.inhparent as root, i.inhparent, i.inhrelid, 1 as depth from pg_inherits i where i.inhparent = any($1)
+			union all select t.root, i.inhparent, i.inhrelid, depth + 1 from tree t join pg_inherits i on i.inhparent = t.inhrelid)
+		select t.root, t.inhparent, c.oid, n.nspname::text, c.relname::text, c.relkind::text
+		from tree t join pg_class c on c.oid = t.inhrelid join pg_namespace n on n.oid = c.relnamespace order by t.root, t.depth, 4, 5`,
+		[]any{roots}, []any{&root, &parent, &id, &p.schema, &p.name, &p.kind}, func() {
+			made := &part{parent: byOID[parent], schema: p.schema, name: p.name, kind: p.kind, built: map[string]bool{}}
+			byOID[id] = made
+			l.byOID[root].parts = append(l.byOID[root].parts, made)
+		})
+	if err != nil {
+		return err
+	}
+	var ids []uint32
+	for id := range byOID {
+		ids = append(ids, id)
+	}
+	var of uint32
+	var name string
+	var valid bool
+	return l.each(`select i.indrelid, c.relname::text, i.indisvalid from pg_index i join pg_class c on c.oid = i.indexrelid where i.indrelid = any($1)`,
+		[]any{ids}, []any{&of, &name, &valid}, func() { byOID[of].built[name] = valid })
+}
+
 func (l *loader) foreignKeys() error {
 	var of, to uint32
 	var k foreignKey
 	var columns, toColumns []int16
-	return l.each(`select conrelid, confrelid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), conname::text, pg_get_constraintdef(k.oid), conkey, confkey, convalidated, conindid
+	return l.each(`select conrelid, confrelid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), conname::text, coalesce(pg_get_constraintdef(k.oid), ''), conkey, confkey, convalidated, conindid
 		from pg_constraint k join pg_class c on c.oid = conrelid join pg_namespace n on n.oid = c.relnamespace
 		where contype = 'f' and conparentid = 0 and (conrelid = any($1) or confrelid = any($1)) order by conrelid, conname`, []any{l.ids},
 		[]any{&of, &to, &k.child, &k.name, &k.definition, &columns, &toColumns, &k.validated, &k.index}, func() {
+			l.gone = l.gone || k.definition == ""
 			copied := k
 			copied.table, copied.to = l.byOID[of], l.byOID[to]
 			copied.columns, copied.toColumns = slices.Clone(columns), slices.Clone(toColumns)

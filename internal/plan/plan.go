@@ -11,10 +11,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Stages, in order. Until Enforce the application of before works.
@@ -82,14 +85,39 @@ type Result struct {
 	RoleKnown bool
 }
 
+// attempts is how often the catalogs are read when something was dropped, or locked, while they were read.
+const attempts = 3
+
+// ErrChanged says that an object went while the catalogs were read: what prints definitions sees the newest state, not the
+// snapshot's.
+var ErrChanged = errors.New("the schema changed while it was read; plan again")
+
+// passing reports errors that another look may not meet.
+func passing(err error) bool {
+	var pg *pgconn.PgError
+	switch {
+	case errors.Is(err, ErrChanged):
+		return true
+	case errors.As(err, &pg):
+		return slices.Contains([]string{"55P03", "40001", "42P01", "42704"}, pg.Code) || pg.Code == "XX000" && strings.Contains(pg.Message, "lookup failed")
+	}
+	return false
+}
+
 // Make reads the database and writes the plan.
 func Make(ctx context.Context, conn *pgx.Conn, in Input) (*Result, error) {
 	w := &writer{in: in, result: &Result{}}
-	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		var err error
-		w.db, err = load(ctx, tx, in)
-		return err
-	})
+	var err error
+	for range attempts {
+		err = pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+			var err error
+			w.db, err = load(ctx, tx, in)
+			return err
+		})
+		if !passing(err) {
+			break
+		}
+	}
 	if err != nil {
 		return w.result, err
 	}
@@ -158,7 +186,16 @@ func (w *writer) roles() {
 		Note: "give it a password; plan again when it is there, since what it can reach by PUBLIC was not looked at"})
 }
 
-func do(body string) string { return "do $septum$ begin " + body + "; end $septum$" }
+func do(body string) string { return "do " + dollars("begin "+body+"; end") }
+
+// dollars quotes a body of code. Names stand in it, and a name can hold any text: the mark is one that the body does not have.
+func dollars(body string) string {
+	mark := "$septum$"
+	for i := 1; strings.Contains(body, mark); i++ {
+		mark = fmt.Sprintf("$septum%d$", i)
+	}
+	return mark + body + mark
+}
 
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
 

@@ -150,15 +150,15 @@ func (w *writer) stampBody(t *table, constant string) string {
 	if constant != "" {
 		fmt.Fprintf(&b, "  if new.%s is null then new.%s := %s; end if;\n", column, column, constant)
 	}
-	return fmt.Sprintf("create or replace function %s() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $septum$\nbegin\n%s  return new;\nend $septum$",
-		w.stampFunction(t), b.String())
+	return fmt.Sprintf("create or replace function %s() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as %s",
+		w.stampFunction(t), dollars("\nbegin\n"+b.String()+"  return new;\nend "))
 }
 
 // backfillBody fills page after page. Rows that are written meanwhile get their tenant from the trigger, so none is
 // missed, and pages added later need no visit. The update need not say the tenant: the trigger does.
 func (w *writer) backfillBody(t *table) string {
 	column := quote(t.declared.Column)
-	return fmt.Sprintf(`do $septum$
+	return "do " + dollars(fmt.Sprintf(`
 declare part regclass; page bigint; pages bigint;
 begin
   if (select attnotnull from pg_catalog.pg_attribute where attrelid = %[1]s::regclass and attname = %[2]s) then return; end if;
@@ -180,7 +180,7 @@ begin
   if exists (select from %[4]s t where t.%[6]s is null) then
     raise exception 'rows of %% have no tenant, since they refer to nobody: give them one by hand, then run this again', %[1]s;
   end if;
-end $septum$`, literal(t.name), literal(t.declared.Column), w.in.Pages, t.name, strings.ReplaceAll(strings.ReplaceAll(column, "%", "%%"), "'", "''"), column)
+end `, literal(t.name), literal(t.declared.Column), w.in.Pages, t.name, strings.ReplaceAll(strings.ReplaceAll(column, "%", "%%"), "'", "''"), column))
 }
 
 // tighten makes the column NOT NULL without a scan under an exclusive lock.
