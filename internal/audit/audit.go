@@ -156,7 +156,11 @@ type ChangedError struct{ Objects []string }
 
 // Error implements error.
 func (e *ChangedError) Error() string {
-	return "the schema changed while it was audited (" + strings.Join(e.Objects, ", ") + "); run the audit again"
+	objects := ""
+	if len(e.Objects) > 0 {
+		objects = " (" + strings.Join(e.Objects, ", ") + ")"
+	}
+	return "the schema changed while it was audited" + objects + "; run the audit again"
 }
 
 func (in *Input) progress(what string, done, total int) {
@@ -168,6 +172,10 @@ func (in *Input) progress(what string, done, total int) {
 // passing reports errors that another look may not meet: an object was dropped or locked meanwhile.
 func passing(err error) bool {
 	var pg *pgconn.PgError
+	var changed *ChangedError
+	if errors.As(err, &changed) {
+		return true
+	}
 	if !errors.As(err, &pg) {
 		return false
 	}

@@ -46,6 +46,8 @@ type database struct {
 	calls           []call // operators, aggregates, casts, defaults … and the functions that they run
 	largeObjects    largeObjects
 	catalogRights   []grant // on system catalogs that hold data
+	parameterRights []grant // on settings of superusers
+	serverFunctions []grant // on the server's own functions that not everybody may run
 }
 
 // role is a row of pg_roles.
@@ -87,6 +89,7 @@ type relation struct {
 	enabled, forced   bool
 	invoker           bool // a view with security_invoker
 	extension         bool
+	owned             bool // by the application
 	partition         bool
 	columns           map[int16]*column
 	rights            []grant // of the login's roles and PUBLIC
@@ -118,6 +121,7 @@ type policy struct {
 	usingTree, checkTree *string   // pg_node_tree
 	usingIs, checkIs     predicate // of a tenant relation
 	functions            []oid     // user-defined ones in it
+	operators            bool      // there are user-defined ones
 	relations            []oid     // others that it reads
 }
 
@@ -140,8 +144,8 @@ type index struct {
 	name                       string
 	unique, primary, exclusion bool
 	constraint                 bool
-	keys                       []int16 // 0 for expressions
-	method, definition         string
+	keys                       []int16  // 0 for expressions
+	method, definition, listed string   // listed is the definition after the bracket that opens the list of columns
 	leaky                      []string // operators and functions in it that are not leakproof
 	partial, inherited         bool
 }
@@ -269,6 +273,9 @@ func (r *relation) is() string {
 // reads and writes report whether the login has a right of that kind, on the whole or on a column.
 func (r *relation) reads() bool  { return hasAny(r.rights, "SELECT") }
 func (r *relation) writes() bool { return hasAny(r.rights, "INSERT", "UPDATE", "DELETE", "TRUNCATE") }
+
+// reached reports whether the login can get at rows of the relation by its own name, as its owner as well.
+func (r *relation) reached() bool { return r.reads() || r.writes() || r.owned }
 
 func hasAny(rights []grant, privileges ...string) bool {
 	return slices.ContainsFunc(rights, func(g grant) bool { return slices.Contains(privileges, g.privilege) })

@@ -24,11 +24,24 @@ func definerRules() []Rule {
 						Mend: []string{f.pin()}}, !f.pinned() && !f.parsed
 				})
 			}},
-		{ID: "SEP052", Name: "rule", Title: "A rule on a tenant relation reads or writes other relations", Severity: high, Evidence: byCatalog,
+		{ID: "SEP052", Name: "rule", Title: "A rule reads or writes other relations with its owner's rights, and tenants' rows are on one side", Severity: high, Evidence: byCatalog,
 			Threats: []string{"R11"}, References: enforcement,
 			Why:  "What a rule adds to a statement is done with the rights of the relation's owner, not of the one who asks.",
 			Mend: "Drop it; a trigger does the same with the caller's rights.",
 			find: rewriteRules},
+		{ID: "SEP053", Name: "server-function", Title: "The application may run a function of the server's own that not everybody may", Severity: high, Evidence: byCatalog,
+			Threats: []string{"Q10", "R17"}, References: leastPrivilege,
+			Why:  "PostgreSQL keeps these from PUBLIC since they read the server's files, its log or other sessions, or run as if no policy were there.",
+			Mend: "Revoke the right to run it.",
+			find: func(d *database) []Finding {
+				var out []Finding
+				for _, g := range d.serverFunctions {
+					out = append(out, Finding{Object: "function pg_catalog." + g.column, What: fmt.Sprintf("%s may run pg_catalog.%s, which PostgreSQL keeps from PUBLIC", d.who(g.grantee), g.column),
+						Show: "select proacl from pg_proc where oid = " + text("pg_catalog."+g.column) + "::regprocedure",
+						Mend: []string{fmt.Sprintf("revoke execute on function pg_catalog.%s from %s", g.column, d.who(g.grantee))}})
+				}
+				return out
+			}},
 	}
 }
 
@@ -68,7 +81,7 @@ func (d *database) waysToFunctions() map[oid]string {
 		}
 	}
 	for _, t := range d.triggers {
-		if t.enabled && (t.relation.writes() || t.relation.isTenant()) {
+		if t.enabled && (t.relation.writes() || t.relation.owned || t.relation.isTenant()) {
 			reach(t.function, fmt.Sprintf(" (by the trigger %s on %s)", quote(t.name), t.relation.name))
 		}
 	}
@@ -121,24 +134,31 @@ func definers(d *database) []Finding {
 // mayRead reports whether a role beside the application owns a relation. Its granted rights were not read.
 func (d *database) mayRead(role oid, r *relation) bool { return d.becomes(role, r.owner) }
 
-// rewriteRules finds rules beside those that make views.
+// rewriteRules finds rules beside those that make views: on a tenant relation all that touch another one, and on what else
+// the application writes, views with security_invoker included, those that touch a tenant's.
 func rewriteRules(d *database) []Finding {
 	var out []Finding
 	for _, rule := range d.rules {
-		if rule.event == "1" || !d.holdsTenants(rule.relation) || rule.relation.kind == "v" {
+		on := rule.relation
+		holds := d.holdsTenants(on) && on.kind != "v"
+		if rule.event == "1" || !holds && !on.writes() && !on.owned {
 			continue
 		}
 		var names []string
+		severity := low
 		for _, id := range rule.relations {
-			if r := d.relations[id]; r != nil {
+			if r := d.relations[id]; r != nil && (holds || d.showsTenants(r)) {
 				names = append(names, r.name)
+				if holds || !d.bound(on.owner, r) {
+					severity = high
+				}
 			}
 		}
 		if len(names) == 0 {
 			continue
 		}
 		slices.Sort(names)
-		out = append(out, Finding{Object: "rule " + quote(rule.name) + " on " + rule.relation.name, Relation: rule.relation.name,
+		out = append(out, Finding{Object: "rule " + quote(rule.name) + " on " + rule.relation.name, Relation: rule.relation.name, Severity: severity,
 			What: fmt.Sprintf("the rule %s on %s uses %s with the rights of %s", quote(rule.name), rule.relation.name, strings.Join(slices.Compact(names), ", "), d.who(rule.relation.owner)),
 			Show: fmt.Sprintf("select pg_get_ruledef(oid) from pg_rewrite where ev_class = %s::regclass", text(rule.relation.name)),
 			Mend: []string{"drop rule " + quote(rule.name) + " on " + rule.relation.name}})

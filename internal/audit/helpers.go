@@ -204,8 +204,10 @@ func writableMemberships(d *database) []Finding {
 }
 
 func tenantSwitches(d *database) []Finding {
+	// A body that has both names in it sets the one by the other, however it puts them together: also by name, in dollar
+	// quotes, or out of a variable.
 	name := regexp.QuoteMeta(d.input.Setting)
-	sets := regexp.MustCompile(`(?i)set_config\s*\(\s*'` + name + `'|\bset\s+(local\s+|session\s+)?` + name + `\b`)
+	sets := regexp.MustCompile(`(?is)\bset_config\b.*` + name + `|` + name + `.*\bset_config\b|\bset\s+(local\s+|session\s+)?` + name + `\b`)
 	var out []Finding
 	for _, f := range d.sortedFunctions {
 		if f.extension || !sets.MatchString(f.source) || !d.runs(f) {

@@ -72,7 +72,7 @@ func (d *database) widen(r *relation, x *index) []string {
 	i := slices.IndexFunc(r.constraints, func(c *constraint) bool { return c.index == x.oid && c.kind != "f" })
 	if i < 0 {
 		drop := "drop index " + quote(r.schema.name) + "." + quote(x.name)
-		return slices.Concat(before, []string{drop, x.withTenant(r.tenant.sql)}, after)
+		return slices.Concat(before, []string{drop, x.withTenant("create unique index", x.name, r.tenant.sql)}, after)
 	}
 	c := r.constraints[i]
 	definition := strings.Replace(c.definition, "(", "("+r.tenant.sql+", ", 1)
@@ -86,19 +86,23 @@ func (d *database) widen(r *relation, x *index) []string {
 	}, after)
 }
 
-// withTenant is the index's definition with the tenant column in front.
-func (x *index) withTenant(tenant string) string {
-	open := " USING " + x.method + " ("
-	return strings.Replace(x.definition, open, open+tenant+", ", 1)
+// withTenant is the index anew, under a name, with the tenant column in front. Of what the server prints the part behind the
+// first bracket is taken; what stands before it is written here, since names may hold brackets and words of SQL.
+func (x *index) withTenant(create, name, tenant string) string {
+	return create + " " + quote(name) + " on " + x.relation.name + " using " + quote(x.method) + " (" + tenant + ", " + x.listed
 }
 
 // withTenant is the foreign key's definition with the tenant columns in front of both sides. SET NULL would otherwise
 // empty the tenant column too.
 func (c *constraint) withTenant() string {
-	definition := strings.Replace(c.definition, "(", "("+c.relation.tenant.sql+", ", 1)
-	if at := strings.Index(definition, ") REFERENCES "); at >= 0 {
-		definition = definition[:at+1] + strings.Replace(definition[at+1:], "(", "("+c.to.tenant.sql+", ", 1)
+	rest := c.definition[strings.LastIndex(c.definition, ")")+1:]
+	for _, action := range []string{" ON DELETE SET NULL (", " ON DELETE SET DEFAULT ("} {
+		if at := strings.LastIndex(c.definition, action); at >= 0 { // with a list of its own
+			rest = c.definition[at:]
+		}
 	}
+	definition := fmt.Sprintf("FOREIGN KEY (%s, %s) REFERENCES %s (%s, %s)%s", c.relation.tenant.sql, c.relation.list(c.columns),
+		c.to.name, c.to.tenant.sql, c.to.list(c.toColumns), rest)
 	for _, action := range []string{" ON DELETE SET NULL", " ON DELETE SET DEFAULT"} {
 		if at := strings.Index(definition, action); at >= 0 && !strings.HasPrefix(definition[at+len(action):], " (") {
 			definition = definition[:at+len(action)] + " (" + c.relation.list(c.columns) + ")" + definition[at+len(action):]

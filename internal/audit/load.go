@@ -9,15 +9,22 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// systemSchemas is the condition under which a schema n is the server's own.
-const systemSchemas = `(n.nspname in ('pg_catalog', 'information_schema') or n.nspname like 'pg\_toast%' or n.nspname like 'pg\_temp\_%')`
+// passingSchemas is the condition under which a schema n holds nothing that stays.
+const passingSchemas = `(n.nspname like 'pg\_toast%' or n.nspname like 'pg\_temp\_%')`
+
+// theServers is the condition under which the object with an oid in a schema n came with the server. A superuser can put
+// functions into pg_catalog, and views into information_schema; such have oids like everybody's (FirstNormalObjectId).
+func theServers(oid string) string {
+	return `(` + passingSchemas + ` or n.nspname in ('pg_catalog', 'information_schema') and ` + oid + ` < 16384)`
+}
 
 // loader reads the picture. The number of its queries is the same for any number of tables.
 type loader struct {
 	*database
-	ctx context.Context
-	tx  pgx.Tx
-	ids []oid // the login's roles and, as 0, PUBLIC
+	ctx  context.Context
+	tx   pgx.Tx
+	ids  []oid // the login's roles and, as 0, PUBLIC
+	gone bool  // something was dropped while it was printed
 }
 
 // load reads the picture of the database in one read-only snapshot.
@@ -34,10 +41,14 @@ func load(ctx context.Context, conn *pgx.Conn, in Input) (*database, error) {
 			l.loadSchemas, l.loadRelations, l.rights, l.rightsOfOthers, l.columns, l.loadConstraints, l.loadIndexes, l.definitions, l.inheritance,
 			l.loadPolicies, l.loadRewrites, l.loadFunctions, l.functionRights, l.functionCalls, l.loadTriggers,
 			l.loadPublications, l.loadEventTriggers, l.loadDefaults, l.loadLargeObjects, l.loadCatalogRights,
+			l.loadParameterRights, l.loadServerFunctions,
 		} {
 			if err := step(); err != nil {
 				return err
 			}
+		}
+		if l.gone {
+			return &ChangedError{}
 		}
 		return nil
 	})
@@ -73,12 +84,13 @@ func (l *loader) loadRoles() error {
 		})
 }
 
-// memberships counts every membership, whatever its options: since PostgreSQL 16 an ADMIN OPTION is enough to grant oneself
-// the rest. The owner of the database is a member of pg_database_owner, for which there is no row.
+// memberships counts every membership that gives something: since PostgreSQL 16 an ADMIN OPTION is enough to grant oneself
+// the rest, and one WITH INHERIT FALSE, SET FALSE and without ADMIN gives nothing. The owner of the database is a member of pg_database_owner, for which there is no row.
 func (l *loader) memberships() error {
 	var of, member oid
 	var grantor string
-	err := l.each(`select roleid, member, case when grantor = 10 then '' else coalesce(pg_get_userbyid(grantor)::text, '') end from pg_auth_members
+	err := l.each(`select roleid, member, case when grantor = 10 then '' else coalesce(pg_get_userbyid(grantor)::text, '') end from pg_auth_members m
+			where admin_option or coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, true) or coalesce((to_jsonb(m) ->> 'set_option')::boolean, true)
 		union select r.oid, d.datdba, '' from pg_roles r, pg_database d where r.rolname = 'pg_database_owner' and d.datname = current_database()`,
 		nil, []any{&of, &member, &grantor}, func() {
 			if m := l.roles[member]; m != nil {
@@ -158,14 +170,14 @@ func (l *loader) loadSchemas() error {
 	var s schema
 	err := l.each(`select n.oid, n.nspowner, n.nspname::text,
 			exists (select from pg_depend x where x.classid = 'pg_namespace'::regclass and x.objid = n.oid and x.deptype = 'e')
-		from pg_namespace n where not `+systemSchemas, nil, []any{&s.oid, &s.owner, &s.name, &s.extension},
+		from pg_namespace n where not `+passingSchemas, nil, []any{&s.oid, &s.owner, &s.name, &s.extension},
 		func() { l.schemas[s.oid] = &schema{oid: s.oid, owner: s.owner, name: s.name, extension: s.extension} })
 	if err != nil {
 		return err
 	}
 	var g grant
 	return l.each(`select n.oid, a.grantee, a.privilege_type from pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
-		where a.grantee = any($1) and not `+systemSchemas+` order by 1, 2, 3`, []any{l.ids}, []any{&g.on, &g.grantee, &g.privilege}, func() {
+		where a.grantee = any($1) and not `+passingSchemas+` order by 1, 2, 3`, []any{l.ids}, []any{&g.on, &g.grantee, &g.privilege}, func() {
 		if s := l.schemas[g.on]; s != nil {
 			s.rights = append(s.rights, g)
 		}
@@ -191,10 +203,29 @@ func (l *loader) loadLargeObjects() error {
 // loadCatalogRights looks for rights on catalogs that hold rows' values or passwords.
 func (l *loader) loadCatalogRights() error {
 	var g grant
-	return l.each(`select c.relname::text, a.grantee, a.privilege_type from pg_class c, aclexplode(c.relacl) a
-		where c.oid in ('pg_statistic'::regclass, 'pg_statistic_ext_data'::regclass, 'pg_authid'::regclass, 'pg_largeobject'::regclass)
-			and a.grantee = any($1) and a.grantee <> c.relowner order by 1, 2, 3`,
+	return l.each(`select c.relname::text, a.grantee, a.privilege_type from pg_class c left join pg_attribute t on t.attrelid = c.oid and t.attacl is not null
+			and not (c.relname = 'pg_subscription' and t.attname <> 'subconninfo'), aclexplode(coalesce(c.relacl, '{}') || coalesce(t.attacl, '{}')) a
+		where c.oid in ('pg_statistic'::regclass, 'pg_statistic_ext_data'::regclass, 'pg_authid'::regclass, 'pg_largeobject'::regclass,
+				'pg_subscription'::regclass, 'pg_user_mapping'::regclass)
+			and a.grantee = any($1) and a.grantee <> c.relowner group by 1, 2, 3 order by 1, 2, 3`,
 		[]any{l.ids}, []any{&g.column, &g.grantee, &g.privilege}, func() { l.catalogRights = append(l.catalogRights, g) })
+}
+
+// loadParameterRights reads rights to set what only superusers may, and to change the server's configuration.
+func (l *loader) loadParameterRights() error {
+	var g grant
+	return l.each(`select p.parname, a.grantee, a.privilege_type from pg_parameter_acl p, aclexplode(p.paracl) a where a.grantee = any($1) and a.grantee <> 10 order by 1, 2, 3`,
+		[]any{l.ids}, []any{&g.column, &g.grantee, &g.privilege}, func() { l.parameterRights = append(l.parameterRights, g) })
+}
+
+// loadServerFunctions looks for rights to run functions of the server's own that not everybody has from the start.
+func (l *loader) loadServerFunctions() error {
+	var g grant
+	return l.each(`select p.oid::regprocedure::text, a.grantee, a.privilege_type from pg_proc p
+			join pg_init_privs i on i.classoid = 'pg_proc'::regclass and i.objoid = p.oid and i.privtype = 'i', aclexplode(p.proacl) a
+		where p.oid < 16384 and a.grantee = any($1) and a.grantee <> p.proowner
+			and not exists (select from aclexplode(i.initprivs) b where b.grantee = a.grantee) order by 1, 2, 3`,
+		[]any{l.ids}, []any{&g.column, &g.grantee, &g.privilege}, func() { l.serverFunctions = append(l.serverFunctions, g) })
 }
 
 func (l *loader) loadPublications() error {
@@ -210,11 +241,12 @@ func (l *loader) loadPublications() error {
 		return err
 	}
 	var target oid
-	var filtered bool
-	err = l.each(`select prpubid, prrelid, prqual is not null from pg_publication_rel`, nil, []any{&id, &target, &filtered}, func() {
+	var qual *string
+	err = l.each(`select prpubid, prrelid, prqual::text from pg_publication_rel`, nil, []any{&id, &target, &qual}, func() {
 		if p := byOID[id]; p != nil {
-			p.relations[target] = filtered
+			p.relations[target] = l.namesTenant(l.relations[target], qual)
 		}
+		qual = nil
 	})
 	if err != nil {
 		return err

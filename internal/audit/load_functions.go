@@ -16,7 +16,7 @@ func (l *loader) loadFunctions() error {
 			g.lanname::text, p.prorettype::regtype::text, e.objid is not null, p.prosqlbody is not null
 		from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language g on g.oid = p.prolang
 			left join pg_depend e on e.classid = 'pg_proc'::regclass and e.objid = p.oid and e.deptype = 'e'
-		where not `+systemSchemas+` order by p.oid`, nil,
+		where not `+theServers("p.oid")+` order by p.oid`, nil,
 		[]any{&f.oid, &f.owner, &namespace, &f.name, &f.arguments, &f.kind, &f.definer, &f.leakproof, &f.volatility, &config, &f.source,
 			&f.language, &f.returns, &f.extension, &f.parsed}, func() {
 			made := f
@@ -35,7 +35,7 @@ func (l *loader) functionRights() error {
 	var g grant
 	return l.each(`select p.oid, a.grantee, a.privilege_type from pg_proc p join pg_namespace n on n.oid = p.pronamespace,
 			aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
-		where not `+systemSchemas+` and (a.grantee = 0 or a.grantee = any($1) and a.grantee <> p.proowner) order by 1, 2, 3`,
+		where not `+theServers("p.oid")+` and (a.grantee = 0 or a.grantee = any($1) and a.grantee <> p.proowner) order by 1, 2, 3`,
 		[]any{l.ids}, []any{&g.on, &g.grantee, &g.privilege}, func() {
 			if f := l.functions[g.on]; f != nil {
 				f.rights = append(f.rights, g)

@@ -13,7 +13,7 @@ func (l *loader) loadRelations() error {
 			c.relispartition, coalesce(c.reloptions, '{}'),
 			exists (select from pg_depend x where x.classid = 'pg_class'::regclass and x.objid = c.oid and x.deptype = 'e')
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace
-		where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and not `+systemSchemas, nil,
+		where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and not `+theServers("c.oid"), nil,
 		[]any{&r.oid, &r.owner, &namespace, &r.table, &r.kind, &r.enabled, &r.forced, &r.partition, &options, &r.extension},
 		func() {
 			made := &relation{oid: r.oid, owner: r.owner, schema: l.schemas[namespace], table: r.table, kind: r.kind,
@@ -22,6 +22,7 @@ func (l *loader) loadRelations() error {
 				return
 			}
 			made.name = quote(made.schema.name) + "." + quote(made.table)
+			made.owned = l.isApp(made.owner) && !l.roles[made.owner].super // a superuser owns everything, which SEP001 says
 			for _, option := range options {
 				name, value, _ := strings.Cut(option, "=")
 				made.invoker = made.invoker || name == "security_invoker" && isTrue(value)
@@ -86,7 +87,7 @@ func (l *loader) columns() error {
 			a.attgenerated::text, coalesce(pg_get_expr(d.adbin, d.adrelid), '')
 		from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
 			left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-		where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f') and not `+systemSchemas, nil,
+		where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f') and not `+theServers("c.oid"), nil,
 		[]any{&on, &c.number, &c.name, &c.typ, &c.notNull, &c.identity, &c.generated, &c.defaults}, func() {
 			if r := l.relations[on]; r != nil {
 				made := c
@@ -196,7 +197,8 @@ func (l *loader) definitions() error {
 	}
 	var id oid
 	var definition string
-	err := l.each(`select oid, pg_get_constraintdef(oid) from pg_constraint where oid = any($1)`, []any{ids}, []any{&id, &definition}, func() {
+	err := l.each(`select oid, coalesce(pg_get_constraintdef(oid), '') from pg_constraint where oid = any($1)`, []any{ids}, []any{&id, &definition}, func() {
+		l.gone = l.gone || definition == ""
 		if c := constraints[id]; c != nil {
 			c.definition = definition
 		}
@@ -204,9 +206,17 @@ func (l *loader) definitions() error {
 	if err != nil {
 		return err
 	}
-	return l.each(`select indexrelid, pg_get_indexdef(indexrelid) from pg_index where indexrelid = any($1)`, []any{ids}, []any{&id, &definition}, func() {
+	var listed string
+	// What stands before the list of columns is cut off by its length, since names may hold anything.
+	return l.each(`select i.indexrelid, coalesce(pg_get_indexdef(i.indexrelid), ''), coalesce(substr(pg_get_indexdef(i.indexrelid),
+				length(format('CREATE %sINDEX %I ON %s%I.%I USING %I (', case when i.indisunique then 'UNIQUE ' end, c.relname,
+					case c.relkind when 'I' then 'ONLY ' end, n.nspname, t.relname, m.amname)) + 1), '')
+			from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am m on m.oid = c.relam join pg_class t on t.oid = i.indrelid
+				join pg_namespace n on n.oid = t.relnamespace
+			where i.indexrelid = any($1)`, []any{ids}, []any{&id, &definition, &listed}, func() {
+		l.gone = l.gone || definition == ""
 		if x := indexes[id]; x != nil {
-			x.definition = definition
+			x.definition, x.listed = definition, listed
 		}
 	})
 }
@@ -231,6 +241,7 @@ func (l *loader) loadPolicies() error {
 			polpermissive, polroles, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid), polqual::text, polwithcheck::text
 		from pg_policy order by polrelid, polname`, nil,
 		[]any{&id, &on, &p.name, &p.command, &p.permissive, &roles, &p.using, &p.check, &p.usingTree, &p.checkTree}, func() {
+			l.gone = l.gone || p.using == nil && p.usingTree != nil || p.check == nil && p.checkTree != nil
 			if r := l.relations[on]; r != nil {
 				made := p
 				made.relation, made.roles = r, slices.Clone(roles)
@@ -245,14 +256,16 @@ func (l *loader) loadPolicies() error {
 	}
 	// What they name. PostgreSQL's own functions are not recorded as dependencies.
 	var target oid
-	var isFunction bool
-	return l.each(`select distinct objid, refobjid, refclassid = 'pg_proc'::regclass from pg_depend
-		where classid = 'pg_policy'::regclass and refclassid in ('pg_proc'::regclass, 'pg_class'::regclass) order by 1, 2`,
-		nil, []any{&id, &target, &isFunction}, func() {
+	var class string
+	return l.each(`select distinct objid, refobjid, refclassid::regclass::text from pg_depend
+		where classid = 'pg_policy'::regclass and refclassid in ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_operator'::regclass) order by 1, 2`,
+		nil, []any{&id, &target, &class}, func() {
 			switch p := byOID[id]; {
 			case p == nil:
-			case isFunction:
+			case class == "pg_proc":
 				p.functions = append(p.functions, target)
+			case class == "pg_operator":
+				p.operators = true
 			case target != p.relation.oid:
 				p.relations = append(p.relations, target)
 			}

@@ -1,7 +1,10 @@
 package audit
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -23,6 +26,25 @@ func text(value string) string {
 		return "E'" + strings.NewReplacer(`'`, `''`, `\`, `\\`).Replace(value) + "'"
 	}
 	return "'" + strings.ReplaceAll(value, "'", "''") + "'"
+}
+
+// suffixed makes a name of another one that PostgreSQL does not cut.
+func suffixed(name, suffix string) string {
+	if len(name)+len(suffix) <= 63 {
+		return name + suffix
+	}
+	sum := sha256.Sum256([]byte(name))
+	mark := "_" + hex.EncodeToString(sum[:4]) + suffix
+	return strings.ToValidUTF8(name[:63-len(mark)], "") + mark
+}
+
+// dollars quotes a body of code by a mark that it does not have: a role can be called $$.
+func dollars(body string) string {
+	mark := "$$"
+	for i := 0; strings.Contains(body, mark); i++ {
+		mark = "$septum" + strconv.Itoa(i) + "$"
+	}
+	return mark + body + mark
 }
 
 // keywords are those of PostgreSQL 15 to 18 that pg_get_keywords() does not call unreserved, sorted. A word too many

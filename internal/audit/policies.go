@@ -152,9 +152,18 @@ func (p *policy) expressions() []predicate {
 
 func (p *policy) object() string { return "policy " + quote(p.name) + " on " + p.relation.name }
 
-// replace drops a policy and installs the right ones.
+// replace drops a policy and installs the right ones. A cast that calls one of its functions goes as well, since the right
+// policy has a cast too.
 func (d *database) replace(p *policy) []string {
-	return append([]string{"drop policy if exists " + quote(p.name) + " on " + p.relation.name}, d.wall(p.relation)...)
+	out := []string{"drop policy if exists " + quote(p.name) + " on " + p.relation.name}
+	for _, c := range d.calls {
+		types, isCast := strings.CutPrefix(c.what, "cast from ")
+		from, to, both := strings.Cut(types, " to ")
+		if c.class == "pg_cast" && isCast && both && slices.Contains(p.functions, c.function) {
+			out = append(out, "drop cast if exists ("+from+" as "+to+")")
+		}
+	}
+	return append(out, d.wall(p.relation)...)
 }
 
 // looseChecks finds permissive policies that read the tenant's rows and let others be written.

@@ -168,7 +168,7 @@ func isOf(typ, id string) bool {
 
 // begin is the SQL that starts a transaction as the login in a scene.
 func (r *runner) begin(s scene, x *relation) string {
-	sql := fmt.Sprintf(`begin; set local search_path = pg_catalog, pg_temp; set local statement_timeout = %d; set local lock_timeout = %d; %s`,
+	sql := fmt.Sprintf(`begin; set local search_path = pg_catalog, pg_temp; set local row_security = on; set local statement_timeout = %d; set local lock_timeout = %d; %s`,
 		max(1, r.input.StatementTimeout.Milliseconds()), max(1, r.input.LockTimeout.Milliseconds()), become(r.login))
 	if s.set {
 		sql += "; set local " + settingName(r.input.Setting) + " = " + text(s.value(x))

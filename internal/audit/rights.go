@@ -65,6 +65,11 @@ func rightRules() []Rule {
 			Why:  "A table is open from the moment of its creation, before anybody gave it policies.",
 			Mend: "Revoke the default privileges; grant with the policies.",
 			find: defaultPrivileges},
+		{ID: "SEP075", Name: "parameter-right", Title: "The application may set what is for superusers", Severity: high, Evidence: byCatalog,
+			Threats: []string{"R15", "R16"}, References: append(slices.Clone(leastPrivilege), nistConfig),
+			Why:  "session_replication_role switches triggers and foreign keys off, lo_compat_privileges opens every large object, and ALTER SYSTEM changes the server for all.",
+			Mend: "Revoke the right on the parameter.",
+			find: parameterRights},
 	}
 }
 
@@ -90,6 +95,23 @@ func (d *database) eachDeclared(privileges []string, ask func(*relation) bool) [
 		if len(held) > 0 {
 			out = append(out, Finding{Object: r.name, Relation: r.name, Show: r.showRights(), Mend: mend, What: "on " + r.name + " there is " + strings.Join(held, ", ")})
 		}
+	}
+	return out
+}
+
+// harmful are parameters of superusers that isolation hangs on; the others, such as those of logging, are the operator's choice.
+var harmful = []string{"session_replication_role", "lo_compat_privileges", "allow_system_table_mods", "session_preload_libraries",
+	"shared_preload_libraries", "dynamic_library_path", "extension_control_path", "ignore_checksum_failure", "zero_damaged_pages"}
+
+func parameterRights(d *database) []Finding {
+	var out []Finding
+	for _, g := range d.parameterRights {
+		if g.privilege != "ALTER SYSTEM" && !slices.Contains(harmful, strings.ToLower(g.column)) {
+			continue
+		}
+		out = append(out, Finding{Object: "parameter " + g.column + " " + strings.ToLower(g.privilege), What: fmt.Sprintf("%s has %s on the parameter %s", d.who(g.grantee), g.privilege, g.column),
+			Show: "select parname, paracl from pg_parameter_acl where parname = " + text(g.column),
+			Mend: []string{fmt.Sprintf("revoke %s on parameter %s from %s", strings.ToLower(g.privilege), settingName(g.column), d.who(g.grantee))}})
 	}
 	return out
 }

@@ -113,7 +113,7 @@ func (d *database) keeper() string {
 
 // reaching are predefined roles that reach all data or the server's machine.
 var reaching = []string{"pg_read_all_data", "pg_write_all_data", "pg_read_server_files", "pg_write_server_files",
-	"pg_execute_server_program", "pg_create_subscription"}
+	"pg_execute_server_program", "pg_create_subscription", "pg_maintain"}
 
 func predefinedRoles(d *database) []Finding {
 	var out []Finding

@@ -11,12 +11,12 @@ func serverRules() []Rule {
 		{ID: "SEP090", Name: "server-release", Title: "The server lacks security fixes of its branch", Severity: high, Evidence: byCatalog,
 			Threats: []string{"R19"}, References: []string{nistFlaws, hipaaAudit},
 			Why:  "Published defects get around row-level security, whatever the policies say.",
-			Mend: "Install the newest minor release; it needs a restart and no dump.",
+			Mend: "No SQL mends it: install the newest minor release of the branch, from where the server came (apt, yum, the provider's console). It needs a restart and no dump.",
 			find: oldRelease},
 		{ID: "SEP091", Name: "server-branch", Title: "The server is of a branch that Septum does not support", Severity: high, Evidence: byCatalog,
 			Threats: []string{"R19"}, References: []string{nistFlaws, hipaaAudit},
 			Why:  "Before PostgreSQL 15 a view can't run with its caller's rights, and there are no more security fixes for it, or soon none.",
-			Mend: "Upgrade to PostgreSQL 15 or newer.",
+			Mend: "No SQL mends it: upgrade to PostgreSQL 15 or newer, by pg_upgrade, a dump or logical replication.",
 			find: func(d *database) []Finding {
 				if d.version >= 150000 {
 					return nil

@@ -72,7 +72,7 @@ func sharedRules() []Rule {
 		{ID: "SEP086", Name: "publication", Title: "A publication sends all tenants' rows of a relation", Severity: medium, Evidence: byCatalog,
 			Threats: []string{"R17"}, References: []string{asvsTenants, nistFlow},
 			Why:  "Logical replication knows no policies: who subscribes has every tenant.",
-			Mend: "Publish with a row filter, or not at all.",
+			Mend: "Publish with a row filter on the tenant column, or not at all.",
 			find: publications},
 		{ID: "SEP087", Name: "event-trigger", Title: "An event trigger runs code in other people's statements", Severity: low, Evidence: byCatalog,
 			Threats: []string{"R17"}, References: []string{nistLeast, nistConfig},
@@ -114,17 +114,17 @@ func largeObjectRights(d *database) []Finding {
 		keeper := text(d.keeper())
 		out = append(out, Finding{Object: "large objects", Show: show,
 			What: fmt.Sprintf("the application reaches %d large objects, such as %s", n, strings.Join(d.largeObjects.first, ", ")),
-			Mend: []string{`do $$ declare lo record; to_role text; begin
+			Mend: []string{"do " + dollars(` declare lo record; to_role text; begin
 	for lo in select oid, pg_get_userbyid(lomowner) as owner from pg_largeobject_metadata loop
-		if lo.owner = any (array[` + strings.Join(roles, ", ") + `]) then
-			execute format('alter large object %s owner to %I', lo.oid, ` + keeper + `);
+		if lo.owner = any (array[`+strings.Join(roles, ", ")+`]) then
+			execute format('alter large object %s owner to %I', lo.oid, `+keeper+`);
 		end if;
 		execute format('revoke all on large object %s from public', lo.oid);
-		foreach to_role in array array[` + strings.Join(roles, ", ") + `] loop
+		foreach to_role in array array[`+strings.Join(roles, ", ")+`] loop
 			execute format('revoke all on large object %s from %I', lo.oid, to_role);
 		end loop;
 	end loop;
-end $$`}})
+end `)}})
 	}
 	if d.lowCompat {
 		out = append(out, Finding{Object: "lo_compat_privileges", What: "lo_compat_privileges is on: everybody reads and writes every large object",
@@ -173,7 +173,7 @@ func publications(d *database) []Finding {
 				continue
 			}
 			f := Finding{Object: "publication " + quote(p.name) + " of " + r.name, Relation: r.name, Show: show, Mend: []string{mend},
-				What: fmt.Sprintf("the publication %s sends all rows of %s", quote(p.name), r.name)}
+				What: fmt.Sprintf("the publication %s sends all rows of %s, or filters them by something else than the tenant column", quote(p.name), r.name)}
 			if !named {
 				f.Object = "publication " + quote(p.name) + " of schema " + quote(r.schema.name)
 				f.What = fmt.Sprintf("the publication %s sends all rows of the schema %s, such as those of %s", quote(p.name), quote(r.schema.name), r.name)

@@ -53,7 +53,7 @@ func stateRules() []Rule {
 		{ID: "SEP014", Name: "relation-missing", Title: "A relation of the catalog is missing or can't carry policies", Severity: high, Evidence: byCatalog,
 			Threats: []string{"R02", "R10"}, References: enforcement,
 			Why:  "Statements were proved against a table that is not there, or is something else.",
-			Mend: "Run the migrations, or correct the catalog.",
+			Mend: "Run your migrations, which alone know the table, or correct the catalog; septum plan writes the SQL for a tenant column that is missing, and for package blob's schema. There is no SQL that this rule could know.",
 			find: missing},
 	}
 }
@@ -94,13 +94,28 @@ func (d *database) concerns(p *policy) bool {
 // undeclared lists relations with rows that the login can reach and the catalog does not know. Those that hang on a
 // tenant relation (partitions, views) have rules of their own.
 func undeclared(d *database) []Finding {
+	shown := d.shown()
 	var out []Finding
 	for _, r := range d.sorted {
-		if r.declared != nil || r.extension || !r.isTable() || len(r.parents) > 0 || !(r.reads() || r.writes()) || d.isLogins(r) {
+		if r.declared != nil || r.extension || !r.isTable() || len(r.parents) > 0 || d.isLogins(r) {
+			continue
+		}
+		above := shown[r]
+		if !r.reached() && len(above) == 0 {
 			continue
 		}
 		f := Finding{Object: r.name, Show: r.showRights(), Mend: d.revokeAll(r),
 			What: "the application may use " + r.name + ", which the catalog does not name"}
+		if !r.reached() {
+			f.What = fmt.Sprintf("the application sees %s, which the catalog does not name, through %s", r.name, above[0].name)
+		}
+		for _, view := range above {
+			if view.kind == "m" {
+				f.Mend = append(f.Mend, d.revokeAll(view)...)
+			} else {
+				f.Mend = append(f.Mend, "alter view "+view.name+" set (security_invoker = true)")
+			}
+		}
 		if column := d.tenantLike(r); column != "" {
 			f.What += "; it has a column " + column + ", so its rows look like tenants'"
 			if !r.enabled {
@@ -108,6 +123,32 @@ func undeclared(d *database) []Finding {
 			}
 		}
 		out = append(out, f)
+	}
+	return out
+}
+
+// shown lists, by relation, the views and copies that read it with other rights than those of the application, which reaches
+// them. One that the catalog declares was looked at by somebody, with what it shows.
+func (d *database) shown() map[*relation][]*relation {
+	out := map[*relation][]*relation{}
+	seen := map[*relation]bool{}
+	var queue []*relation
+	for _, r := range d.sorted {
+		if r.reached() {
+			queue = append(queue, r)
+		}
+	}
+	for len(queue) > 0 {
+		r := queue[0]
+		queue = queue[1:]
+		if seen[r] || r.declared != nil || r.extension || r.kind != "m" && (r.kind != "v" || r.invoker) {
+			continue
+		}
+		seen[r] = true
+		for _, below := range d.under(r) {
+			out[below] = append(out[below], r)
+			queue = append(queue, below)
+		}
 	}
 	return out
 }
@@ -134,9 +175,12 @@ func (d *database) tenantLike(r *relation) string {
 	return ""
 }
 
-// revokeAll takes every right on a relation from the login's roles and PUBLIC.
+// revokeAll takes every right on a relation from the login's roles and PUBLIC, and the relation itself from an owner among them.
 func (d *database) revokeAll(r *relation) []string {
 	var out []string
+	if r.owned {
+		out = append(out, fmt.Sprintf("alter %s %s owner to %s", r.is(), r.name, quote(d.keeper())))
+	}
 	seen := map[oid]bool{}
 	for _, g := range r.rights {
 		if !seen[g.grantee] {

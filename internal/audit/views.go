@@ -25,7 +25,7 @@ func viewRules() []Rule {
 			find: func(d *database) []Finding {
 				var out []Finding
 				for _, r := range d.sorted {
-					if r.kind == "f" && (r.reads() || r.writes()) {
+					if r.kind == "f" && r.reached() {
 						out = append(out, Finding{Object: r.name, Relation: r.name, What: "the application reaches the foreign table " + r.name,
 							Show: r.showRights(), Mend: d.revokeAll(r)})
 					}
@@ -51,7 +51,7 @@ func (d *database) reachable() map[oid]bool {
 	seen := map[oid]bool{}
 	var queue []*relation
 	for _, r := range d.sorted {
-		if r.reads() || r.writes() || d.isApp(r.owner) {
+		if r.reached() || d.isApp(r.owner) {
 			queue = append(queue, r)
 		}
 	}
@@ -94,7 +94,7 @@ func definerViews(d *database) []Finding {
 			continue
 		}
 		for _, below := range d.under(view) {
-			if !d.holdsTenants(below) {
+			if !d.showsTenants(below) {
 				continue
 			}
 			f := Finding{Object: view.name, Relation: below.name, Show: view.show("reloptions, relowner::regrole, relacl"),
@@ -113,6 +113,11 @@ func definerViews(d *database) []Finding {
 // holdsTenants reports whether a relation is a tenant's, or a part of one.
 func (d *database) holdsTenants(r *relation) bool {
 	return r.isTenant() || len(d.ancestors(r)) > 0
+}
+
+// showsTenants reports whether reading a relation reads a tenant's rows: it is one, a part of one, or a parent of one.
+func (d *database) showsTenants(r *relation) bool {
+	return d.holdsTenants(r) || slices.ContainsFunc(d.descendants(r), (*relation).isTenant)
 }
 
 // ancestors lists the tenant relations above a partition or child, at any depth.
@@ -165,7 +170,7 @@ func (d *database) sources(view *relation) []*relation {
 				continue
 			}
 			seen[below] = true
-			if d.holdsTenants(below) {
+			if d.showsTenants(below) {
 				out = append(out, below)
 			}
 			walk(below)
@@ -208,7 +213,7 @@ func (d *database) definersOver(r *relation) []*relation {
 func children(d *database) []Finding {
 	var out []Finding
 	for _, r := range d.sorted {
-		if r.isTenant() || !(r.reads() || r.writes()) || len(d.ancestors(r)) == 0 {
+		if r.isTenant() || !r.reached() || len(d.ancestors(r)) == 0 {
 			continue
 		}
 		above := d.ancestors(r)[0]
@@ -226,7 +231,7 @@ func children(d *database) []Finding {
 func parents(d *database) []Finding {
 	var out []Finding
 	for _, r := range d.sorted {
-		if r.isTenant() || !r.isTable() || !(r.reads() || r.writes()) {
+		if r.isTenant() || !r.isTable() || !r.reached() {
 			continue
 		}
 		i := slices.IndexFunc(d.descendants(r), (*relation).isTenant)
