@@ -122,7 +122,7 @@ func (tx *Tx) Batch(tc tenant.Context, b *Batch) (err error) {
 	}
 	defer func() {
 		tx.noteFailure(err)
-		tx.busy.Store(false)
+		tx.yield(false)
 	}()
 	if err := tx.hold(tc, b.writes()); err != nil {
 		return fail("Tx.Batch", nil, err)

@@ -72,7 +72,7 @@ func (r *rows) stop(reason error) {
 	r.fatal(refuse(r.op, r.stmt, reason, cause))
 	g := r.guard
 	r.guard = nil // what is left is passed over
-	r.Close()
+	r.close()
 	if errors.Is(reason, ErrForeignRow) {
 		g.check.report(r.stmt)
 	}

@@ -90,22 +90,22 @@ func (db *DB) attempt(tc tenant.Context, scope, begin string, fn func(*Tx) error
 
 // commit ends the transaction well, or says why it could not.
 func (tx *Tx) commit(tc tenant.Context) error {
+	if !tx.end() {
+		return refuse("InTx", nil, ErrBusy, errors.New("its function returned with rows open, or with a statement under way in another goroutine; it is rolled back"))
+	}
+	if doomed := tx.doomed.Load(); doomed != nil {
+		tx.failure = *doomed
+	}
 	switch {
-	case tx.lease.sess == nil && !tx.busy.Load():
-		tx.done = true
-		return nil // nothing was ever sent
-	case tx.busy.Load():
-		tx.rollback(tc)
-		return refuse("InTx", nil, ErrBusy, errors.New("its function returned with rows open; it was rolled back"))
 	case tx.failure != nil || tx.aborted():
-		cause := tx.failure
-		tx.rollback(tc)
-		return refuse("InTx", nil, ErrTxAborted, cause)
+		tx.undo(tc)
+		return refuse("InTx", nil, ErrTxAborted, tx.failure)
+	case tx.lease.sess == nil:
+		return nil // nothing was ever sent
 	case tc.Err() != nil:
-		tx.rollback(tc)
+		tx.undo(tc)
 		return fail("InTx", nil, tc.Err())
 	}
-	tx.done = true
 	defer tx.lease.release()
 	if !tx.began {
 		return nil // a connection was taken, and no statement came to be sent
@@ -120,12 +120,15 @@ func (tx *Tx) commit(tc tenant.Context) error {
 	return nil
 }
 
-// rollback ends the transaction without a trace. It never leaves a transaction open on a connection that goes back.
+// rollback ends the transaction without a trace.
 func (tx *Tx) rollback(tc tenant.Context) {
-	if tx.done {
-		return
+	if tx.end() {
+		tx.undo(tc)
 	}
-	tx.done = true
+}
+
+// undo rolls back what has ended. It never leaves a transaction open on a connection that goes back.
+func (tx *Tx) undo(tc tenant.Context) {
 	sess := tx.lease.sess
 	if sess == nil {
 		return
@@ -133,8 +136,8 @@ func (tx *Tx) rollback(tc tenant.Context) {
 	defer tx.lease.release()
 	switch {
 	case sess.pg.IsClosed():
-	case tx.busy.Load() || tc.Err() != nil:
-		sess.destroy() // rows are open, or there is no time left; the server rolls back when the connection ends
+	case tc.Err() != nil:
+		sess.destroy() // there is no time left; the server rolls back when the connection ends
 	case sess.status != 'I':
 		ctx, cancel := context.WithTimeout(tc, closeTimeout)
 		defer cancel()

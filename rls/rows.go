@@ -35,11 +35,12 @@ func failedRows(err error) *rows { return &rows{err: err, closed: true} }
 
 // Next implements pgx.Rows.
 func (r *rows) Next() bool {
-	if r.closed {
+	if r.closed || !r.enter() {
 		return false
 	}
+	defer r.leave()
 	if !r.reply.next() {
-		r.Close()
+		r.close()
 		return false
 	}
 	values := r.reply.values()
@@ -55,10 +56,17 @@ func (r *rows) Next() bool {
 
 // Close implements pgx.Rows. It always gives the connection back, or closes it when its state is in doubt.
 func (r *rows) Close() {
+	if !r.closed && r.enter() {
+		defer r.leave()
+		r.close()
+	}
+}
+
+// close is Close for who has entered.
+func (r *rows) close() {
 	if r.readOn(); r.closed {
 		return
 	}
-	r.closed = true
 	tag, err := r.reply.close()
 	if err != nil {
 		r.fatal(outcome(r.op, r.stmt, err, r.write))

@@ -17,19 +17,44 @@ func (tx *Tx) Savepoint(tc tenant.Context, fn func(*Tx) error) error {
 	if err := tx.take("Savepoint", nil); err != nil {
 		return err
 	}
-	tx.busy.Store(false)
 	tx.depth++
 	p := savepoint{tx: tx, tc: tc, name: "septum_" + strconv.Itoa(tx.depth), mark: len(tx.pending), failure: tx.failure}
 	tx.pending, tx.failure = append(tx.pending, p.set()), nil
+	tx.yield(false)
 	returned := false
 	defer func() {
-		tx.depth--
 		if !returned {
-			_ = p.undo() // a panic is on its way; who recovers it in the transaction's function finds the part undone
+			_ = p.end(errPanicked) // it is on its way; who recovers it in the transaction's function finds the part undone
 		}
 	}()
 	err := fn(tx)
 	returned = true
+	return p.end(err)
+}
+
+// savepoint is one savepoint of a transaction. Until a statement follows it, it waits among the pending ones.
+type savepoint struct {
+	tx   *Tx
+	tc   tenant.Context
+	name string
+	mark int // its place among the pending statements, if it is still there
+
+	failure error // what had failed in the transaction before
+}
+
+// end releases the savepoint when its part ended well, and goes back to it otherwise. When it can do neither, since rows are
+// open or another goroutine is at work, the whole transaction must fail, or it would commit half of the part.
+func (p savepoint) end(err error) error {
+	tx := p.tx
+	if busy := tx.take("Savepoint", nil); busy != nil {
+		tx.doomed.CompareAndSwap(nil, &busy)
+		if err == nil {
+			return busy
+		}
+		return errors.Join(err, busy)
+	}
+	defer tx.yield(false)
+	tx.depth--
 	if err == nil && (tx.aborted() || tx.failure != nil) {
 		err = refuse("Savepoint", nil, ErrTxAborted, tx.failure)
 	}
@@ -41,16 +66,6 @@ func (tx *Tx) Savepoint(tc tenant.Context, fn func(*Tx) error) error {
 		return errors.Join(err, undoErr)
 	}
 	return err
-}
-
-// savepoint is one savepoint of a transaction. Until a statement follows it, it waits among the pending ones.
-type savepoint struct {
-	tx   *Tx
-	tc   tenant.Context
-	name string
-	mark int // its place among the pending statements, if it is still there
-
-	failure error // what had failed in the transaction before
 }
 
 func (p savepoint) set() string { return "savepoint " + p.name }
@@ -69,21 +84,15 @@ func (p savepoint) release() {
 	p.tx.pending = append(p.tx.pending, "release savepoint "+p.name)
 }
 
-// undo goes back to the savepoint. When it can't, the whole transaction must fail, or it would commit half of the part.
+// undo goes back to the savepoint. When it can't, the whole transaction must fail too.
 func (p savepoint) undo() error {
 	if p.waits() {
 		p.tx.pending, p.tx.failure = p.tx.pending[:p.mark], p.failure
 		return nil
 	}
-	err := p.tx.take("Savepoint", nil)
-	if err == nil {
-		_, err = p.tx.lease.sess.control(p.tc, "rollback to savepoint "+p.name)
-		err = fail("Savepoint", nil, err)
-		p.tx.busy.Store(false)
-	}
-	if err != nil {
-		p.tx.failure = err
-		return err
+	if _, err := p.tx.lease.sess.control(p.tc, "rollback to savepoint "+p.name); err != nil {
+		p.tx.failure = fail("Savepoint", nil, err)
+		return p.tx.failure
 	}
 	p.tx.failure = p.failure
 	p.tx.pending = append(p.tx.pending[:0], "release savepoint "+p.name)

@@ -21,8 +21,8 @@ type Tx struct {
 	pending []string // control statements that ride with the next statement: BEGIN, SAVEPOINT, RELEASE
 	depth   int      // of savepoints
 	failure error    // the first error that made the server abort the transaction
-	busy    atomic.Bool
-	done    bool
+	turn    turn
+	doomed  atomic.Pointer[error] // why it can't commit whatever comes; the first is kept
 }
 
 // Query runs a statement in the transaction. Its rows must be closed before the next one.
@@ -47,24 +47,6 @@ func (tx *Tx) Exec(tc tenant.Context, stmt *query.Statement, args ...any) error 
 // Affected runs a statement in the transaction and counts the rows that it wrote.
 func (tx *Tx) Affected(tc tenant.Context, stmt *query.Statement, args ...any) (int64, error) {
 	return affected(tx, tc, "Tx.Affected", stmt, args)
-}
-
-// endRows is told when the rows of a statement are closed.
-func (tx *Tx) endRows(err error) {
-	tx.noteFailure(err)
-	tx.busy.Store(false)
-}
-
-// take makes the caller the one that uses the connection.
-func (tx *Tx) take(op string, stmt *query.Statement) error {
-	if !tx.busy.CompareAndSwap(false, true) {
-		return refuse(op, stmt, ErrBusy, nil)
-	}
-	if tx.done {
-		tx.busy.Store(false)
-		return refuse(op, stmt, ErrTxDone, nil)
-	}
-	return nil
 }
 
 // check holds a call to the transaction's tenant.
@@ -106,8 +88,8 @@ func (tx *Tx) send(tc tenant.Context, sh shape, values []any, r *rows) (err erro
 	defer func() {
 		if !r.reply.open() {
 			tx.noteFailure(err)
-			tx.busy.Store(false)
 		}
+		tx.yield(r.reply.open())
 	}()
 	if err := tx.hold(tc, r.stmt != nil && r.stmt.Writes()); err != nil {
 		return fail(r.op, r.stmt, err)
