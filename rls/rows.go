@@ -1,6 +1,7 @@
 package rls
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
@@ -74,14 +75,20 @@ func (r *rows) close() {
 		r.tag = tag
 	}
 	l := r.lease
-	r.reply, r.values, r.plans, r.guard, r.lease = reply{}, nil, nil, nil, lease{}
+	r.forget()
 	switch {
 	case r.shared:
 	case r.tx != nil:
-		r.tx.endRows(r.err)
+		r.tx.noteFailure(r.err)
 	default:
 		l.release()
 	}
+}
+
+// forget leaves what belongs to the connection.
+func (r *rows) forget() {
+	r.closed = true
+	r.reply, r.values, r.plans, r.guard, r.lease = reply{}, nil, nil, nil, lease{}
 }
 
 // fatal keeps the first error.
@@ -146,9 +153,13 @@ func (r *rows) Scan(dest ...any) error {
 			if _, aliases := target.(*pgtype.DriverBytes); aliases {
 				return r.unreadable(errors.New("pgtype.DriverBytes would show what the connection reads next; use []byte"))
 			}
-			p.ScanPlan, p.target = r.lease.sess.types.PlanScan(fields[i].DataTypeOID, fields[i].Format, target), t
+			p.ScanPlan, p.target, p.keeps = r.lease.sess.types.PlanScan(fields[i].DataTypeOID, fields[i].Format, target), t, mayKeep(t)
 		}
-		if err := p.Scan(r.values[i], target); err != nil {
+		value := r.values[i]
+		if p.keeps {
+			value = bytes.Clone(value)
+		}
+		if err := p.Scan(value, target); err != nil {
 			why := &scanTypeError{target: p.target, null: r.values[i] == nil, err: err}
 			return r.unreadable(pgx.ScanArgError{ColumnIndex: i, FieldName: fields[i].Name, Err: why})
 		}

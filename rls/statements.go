@@ -28,6 +28,7 @@ type prepared struct {
 type plan struct {
 	pgtype.ScanPlan
 	target reflect.Type
+	keeps  bool // see mayKeep
 }
 
 func newPrepared(sh shape, sd *pgconn.StatementDescription, types *pgtype.Map) *prepared {
