@@ -317,26 +317,6 @@ func TestLostReply(t *testing.T) {
 
 func (c *clinic) swallowReplies(p *proxy) { p.silent.Store(true) }
 
-// A pool that is closed while connections are in use waits for them.
-func TestCloseWaits(t *testing.T) {
-	t.Parallel()
-	c := newClinic(t)
-	db := c.open(t)
-	rows, err := db.Query(c.mary, allPatients)
-	require.NoError(t, err)
-	closed := make(chan struct{})
-	go func() { db.Close(); close(closed) }()
-	select {
-	case <-closed:
-		t.Error("it did not wait")
-	case <-time.After(20 * time.Millisecond):
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[patient])
-	require.NoError(t, err)
-	require.Len(t, found, 20)
-	<-closed
-}
-
 // The scope's own reply is looked at: rows that come after another one are nobody's to see.
 func TestReplyOutOfStep(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package rls
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
@@ -18,6 +19,7 @@ type DB struct {
 	catalog *query.Catalog
 	config  Config
 	closed  atomic.Bool
+	closing sync.Once
 
 	admission *admission
 	loader    router // the loader's connections; nil without Config.LoaderURL
@@ -71,14 +73,18 @@ func (db *DB) Affected(tc tenant.Context, stmt *query.Statement, args ...any) (i
 	return affected(db, tc, "Affected", stmt, args)
 }
 
-// Close waits for the connections in use and closes all. Every later call is ErrClosed.
+// Close waits for the connections in use and closes all. What waits for a connection is ErrClosed at once, as is every later
+// call. A second Close, also while the first one waits, returns when all is closed. It must not be called from within a
+// transaction's function, or with rows open: it would wait for itself.
 func (db *DB) Close() {
-	if db.closed.CompareAndSwap(false, true) {
+	db.closing.Do(func() {
+		db.closed.Store(true)
+		db.admission.close()
 		db.router.close()
 		if db.loader != nil {
 			db.loader.close()
 		}
-	}
+	})
 }
 
 // Catalog is the catalog that the DB was opened with.

@@ -96,6 +96,23 @@ func (db *DB) Misdirect(ctx context.Context) error {
 	return err
 }
 
+// Confuse has one connection of the pool run another text for a statement, as a cache that mixes statements up would.
+func (db *DB) Confuse(ctx context.Context, stmt *query.Statement, sql string) error {
+	l, err := db.router.acquire(ctx, tenant.ID{}, false)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	sh := shapeOf(stmt)
+	l.sess.prepared.drop(sh.id, "")
+	sd, err := l.sess.pg.Prepare(ctx, "septum_confused_"+sh.id[:8], sql, nil)
+	if err != nil {
+		return err
+	}
+	l.sess.prepared.put(newPrepared(sh, sd, l.sess.types))
+	return nil
+}
+
 // IsPrivate is what Open demands of a live connection.
 func IsPrivate(conn net.Conn) bool { return isPrivate(conn) }
 
@@ -114,6 +131,21 @@ func NewAdmission(total int) Admission { return Admission{newAdmission(total)} }
 func (a Admission) Enter(ctx context.Context, id tenant.ID, l Limits) (leave func(), err error) {
 	s, err := a.inner.enter(ctx, id, l)
 	return func() { a.inner.leave(s) }, err
+}
+
+// Close sends everybody away.
+func (a Admission) Close() { a.inner.close() }
+
+// Waiting counts the requests that wait, whether they may have a slot or not.
+func (a Admission) Waiting() (n int) {
+	a.inner.mu.Lock()
+	defer a.inner.mu.Unlock()
+	for _, s := range a.inner.shares {
+		for t := s.first; t != nil; t = t.next {
+			n++
+		}
+	}
+	return n
 }
 
 // State counts the free slots, the tenants that hold or want one, and those that wait and may have one.

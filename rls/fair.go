@@ -30,6 +30,9 @@ type admission struct {
 	recent tenant.ID // who came last
 	mixed  time.Time // when somebody else came last
 	alone  bool      // nobody else came for aloneAfter
+
+	over   bool          // nobody is let in any more
+	closed chan struct{} // closed with over, for those that wait
 }
 
 // aloneAfter is how long no other tenant must have come until one may have all slots.
@@ -54,12 +57,26 @@ type ticket struct {
 }
 
 func newAdmission(total int) *admission {
-	return &admission{total: total, free: total, shares: map[tenant.ID]*share{}, alone: true}
+	return &admission{total: total, free: total, shares: map[tenant.ID]*share{}, alone: true, closed: make(chan struct{})}
+}
+
+// close sends away those that wait, and all that come later, with ErrClosed. Slots that are held are given back as ever.
+func (a *admission) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.over {
+		a.over = true
+		close(a.closed)
+	}
 }
 
 // enter waits for a slot. The caller gives it back with leave.
 func (a *admission) enter(ctx context.Context, id tenant.ID, l Limits) (*share, error) {
 	a.mu.Lock()
+	if a.over {
+		a.mu.Unlock()
+		return nil, ErrClosed
+	}
 	a.meet(id)
 	s := a.share(id)
 	s.limit, s.weight = l.MaxConns, max(1, l.Weight)
@@ -77,7 +94,7 @@ func (a *admission) enter(ctx context.Context, id tenant.ID, l Limits) (*share, 
 	t := a.wait(s)
 	a.serve() // its limits may be other ones than before
 	a.mu.Unlock()
-	err := await(ctx, t.ready, l.MaxWait)
+	err := a.await(ctx, t.ready, l.MaxWait)
 	if err == nil {
 		return s, nil
 	}
@@ -257,7 +274,7 @@ func (q *shareQueue) Pop() any {
 }
 
 // await waits for ready, for no longer than limit.
-func await(ctx context.Context, ready <-chan struct{}, limit time.Duration) error {
+func (a *admission) await(ctx context.Context, ready <-chan struct{}, limit time.Duration) error {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
@@ -265,6 +282,8 @@ func await(ctx context.Context, ready <-chan struct{}, limit time.Duration) erro
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-a.closed:
+		return ErrClosed
 	case <-timer.C:
 		return errWaited
 	}
