@@ -179,7 +179,7 @@ const tablesSQL = `select a.attrelid::pg_catalog.text, n.nspname::pg_catalog.tex
 func (s *session) learnTables(ctx context.Context, oids []string, catalog *query.Catalog) error {
 	param := []byte("{" + strings.Join(oids, ",") + "}")
 	result := s.pg.ExecParams(ctx, tablesSQL, [][]byte{param}, nil, nil, nil).Read()
-	s.status = s.pg.TxStatus()
+	s.catchUp()
 	if result.Err != nil {
 		return s.judge(result.Err)
 	}

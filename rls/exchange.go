@@ -169,7 +169,9 @@ func (s *session) await() (pgproto3.BackendMessage, error) {
 			return nil, s.broken(err)
 		}
 		switch msg := msg.(type) {
-		case *pgproto3.NoticeResponse, *pgproto3.ParameterStatus, *pgproto3.NotificationResponse:
+		case *pgproto3.ParameterStatus:
+			s.hear(msg.Name, msg.Value)
+		case *pgproto3.NoticeResponse, *pgproto3.NotificationResponse:
 		case *pgproto3.ErrorResponse:
 			return nil, s.refused(pgconn.ErrorResponseToPgError(msg))
 		default:

@@ -118,7 +118,7 @@ func (s *session) startGroup(ctx context.Context, scope string, controls []strin
 // endGroup ends a group whose results were read.
 func (s *session) endGroup(group *pgconn.MultiResultReader) error {
 	err := group.Close()
-	s.status = s.pg.TxStatus()
+	s.catchUp()
 	return s.judge(err)
 }
 
@@ -139,7 +139,7 @@ func (s *session) control(ctx context.Context, sql string) (pgconn.CommandTag, e
 		return pgconn.CommandTag{}, s.outOfStep()
 	}
 	tag, err := s.pg.ExecParams(ctx, sql, nil, nil, nil, nil).Close()
-	s.status = s.pg.TxStatus()
+	s.catchUp()
 	return tag, s.judge(err)
 }
 

@@ -33,6 +33,7 @@ type session struct {
 	own       string                                       // the only tenant of the connection, whose scope the session keeps; see settle
 	strayed   func(error) (doubtful bool, explained error) // with a Directory: see tiers.strayed
 	sticky    sticky
+	reports   reports
 	exchange
 }
 
@@ -52,6 +53,7 @@ func newSession(ctx context.Context, conn *pgx.Conn, cfg Config) (*session, erro
 	s := &session{pg: pg, types: conn.TypeMap(), pooler: cfg.Pooler, citus: cfg.citus, path: cfg.searchPath(), scope: scope, status: 'I', prepared: newStatements(cfg.StatementCache)}
 	s.out.ready(pg.Frontend(), scope)
 	s.exchange.ready(pg)
+	s.beginReports()
 	if err := s.prepareSticky(ctx, cfg); err != nil {
 		return nil, err
 	}
@@ -97,7 +99,7 @@ func (s *session) prepare(ctx context.Context, sh shape) (*prepared, error) {
 	s.prepared.stale = s.prepared.stale[:0]
 	s.pinPath()
 	sd, err := s.pg.Prepare(ctx, s.serverName(sh), sh.sql, nil)
-	s.status = s.pg.TxStatus()
+	s.catchUp()
 	if err != nil {
 		return nil, s.judge(err)
 	}
@@ -156,7 +158,8 @@ func (s *session) abandon() {
 	}
 }
 
-// idle reports whether the connection can be handed to another tenant: nothing under way, no transaction open.
+// idle reports whether the connection can be handed to another tenant: nothing under way, no transaction open, and its
+// settings as it began.
 func (s *session) idle() bool {
-	return s.state == quiet && s.status == 'I' && !s.spent && !s.pg.IsClosed() && !s.pg.IsBusy()
+	return s.state == quiet && s.status == 'I' && !s.spent && s.reports.asItBegan() && !s.pg.IsClosed() && !s.pg.IsBusy()
 }
