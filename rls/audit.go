@@ -78,16 +78,11 @@ func Audit(ctx context.Context, conn *pgx.Conn, catalog *query.Catalog, o AuditO
 	return report, err
 }
 
-// Audit audits the database that the DB was opened on, over a connection of its own with the DB's login. It sees what
-// that login can see; [Audit] on an administrator's connection sees more.
+// Audit audits the database that the DB was opened on, over a connection of its own with the DB's login, also behind a pooler.
+// It sees what that login can see; [Audit] on an administrator's connection sees more. A DB with a Directory has many
+// databases and is ErrAudit: audit each of its places with [Audit].
 func (db *DB) Audit(ctx context.Context, o AuditOptions) (*Report, error) {
-	pool, _, err := poolConfig(db.config)
-	var conn *pgx.Conn
-	if err == nil {
-		o.Login, o.AppRole = cmp.Or(o.Login, pool.ConnConfig.User), cmp.Or(o.AppRole, db.config.AppRole)
-		o.TenantFrom = cmp.Or(o.TenantFrom, db.config.TenantFrom)
-		conn, err = pgx.ConnectConfig(ctx, pool.ConnConfig)
-	}
+	conn, err := db.auditor(ctx, &o)
 	if err != nil {
 		err = fail("Audit", nil, err)
 		return &Report{Format: 1, Started: time.Now().UTC(), Rules: AuditRules(), Relations: []Posture{}, Findings: []Finding{},
@@ -99,6 +94,23 @@ func (db *DB) Audit(ctx context.Context, o AuditOptions) (*Report, error) {
 		_ = conn.Close(ctx)
 	}()
 	return Audit(ctx, conn, db.catalog, o)
+}
+
+// auditor connects for an audit, and fills in what the DB knows.
+func (db *DB) auditor(ctx context.Context, o *AuditOptions) (*pgx.Conn, error) {
+	switch {
+	case db.closed.Load():
+		return nil, ErrClosed
+	case db.config.Directory != nil:
+		return nil, refuse("Audit", nil, ErrAudit, errors.New("with a Directory there is a database for each place; audit each with rls.Audit"))
+	}
+	pool, _, err := poolConfig(db.config)
+	if err != nil {
+		return nil, err
+	}
+	o.Login, o.AppRole = cmp.Or(o.Login, pool.ConnConfig.User), cmp.Or(o.AppRole, db.config.AppRole)
+	o.TenantFrom = cmp.Or(o.TenantFrom, db.config.TenantFrom)
+	return pgx.ConnectConfig(ctx, pool.ConnConfig)
 }
 
 func (r *Report) run(ctx context.Context, conn *pgx.Conn, catalog *query.Catalog, o AuditOptions) error {

@@ -102,6 +102,51 @@ func TestForeignRowInTx(t *testing.T) {
 	require.Len(t, told.seen, 1)
 }
 
+// The statements of a batch are looked at one by one, also those whose rows nobody reads, outside a transaction and in one; what was
+// read before is the tenant's, and what comes after is not sent for.
+func TestForeignRowInABatch(t *testing.T) {
+	t.Parallel()
+	names := query.MustStatic(hospital, `select tenant_id::text as tenant, name, tenant_id from patients where tenant_id = @tenant order by name`).Named("spoiled")
+	touched := query.MustStatic(hospital, `update patients set name = name || '' where tenant_id = @tenant returning tenant_id`).Named("spoiled")
+	type line struct {
+		Tenant, Name string
+		TenantID     string `db:"tenant_id"`
+	}
+	for name, of := range map[string]struct {
+		stmt *query.Statement
+		text string
+		add  func(b *rls.Batch)
+	}{
+		"collected":   {names, `select tenant_id::text as tenant, name, tenant_id from patients where $1::uuid is not null order by name`, func(b *rls.Batch) { rls.Collect(b, new([]line), names) }},
+		"passed over": {names, `select tenant_id::text as tenant, name, tenant_id from patients where $1::uuid is not null order by name`, func(b *rls.Batch) { b.Query(func(pgx.Rows) error { return nil }, names) }},
+		"a write":     {touched, `update patients set name = name || '' where $1::uuid is not null returning tenant_id`, func(b *rls.Batch) { b.Exec(touched) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, told := newOpenClinic(t)
+			var before, after []patient
+			var b rls.Batch
+			rls.Collect(&b, &before, allPatients)
+			of.add(&b)
+			rls.Collect(&b, &after, allPatients)
+			require.NoError(t, c.db.Batch(c.mary, &b), "her own rows pass")
+			require.Len(t, after, 20)
+			before, after = nil, nil
+			require.NoError(t, c.db.Confuse(t.Context(), of.stmt, of.text))
+			backend := c.db.Backend(t.Context())
+			err := c.db.Batch(c.mary, &b)
+			require.ErrorIs(t, err, rls.ErrForeignRow)
+			require.NotContains(t, fmt.Sprint(before, after, err), "Paul")
+			require.Len(t, before, 20)
+			require.Empty(t, after)
+			require.Len(t, told.seen, 1)
+			require.Equal(t, rls.Incident{At: told.seen[0].At, Tenant: mary, Subject: "dr.grey", Statement: "spoiled", Relation: "patients", Column: "tenant_id"}, told.seen[0])
+			require.NotEqual(t, backend, c.db.Backend(t.Context()), "the connection is gone")
+			require.NoError(t, c.db.Batch(c.mary, &b))
+		})
+	}
+}
+
 // A result of the tenant's own rows passes, whatever it holds beside them: NULL of an outer join, globals, other uuids.
 func TestOwnRowsPassTheCheck(t *testing.T) {
 	t.Parallel()
