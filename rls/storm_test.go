@@ -2,18 +2,16 @@ package rls_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/septum-go/septum/query"
 	"github.com/septum-go/septum/rls"
 	"github.com/septum-go/septum/rls/rlstest"
 	"github.com/septum-go/septum/tenant"
@@ -26,7 +24,11 @@ import (
 //
 //   - no row of another tenant is ever seen, by proved statements and by ones without a predicate;
 //   - what was said to be written is there, what was said to have failed is not; only ErrOutcomeUnknown may be either;
+//   - what the server refuses at the last word, or a callback swallows, is never said to be done;
+//   - no reply is read by another request: while no byte is lost on the line, no reply is out of step;
 //   - no connection, slot or goroutine is left over, and no session in anybody's scope or transaction.
+//
+// That it would see each of these was tried: docs/testing.md.
 func TestStormPostgres(t *testing.T) {
 	t.Parallel()
 	newStorm(t, false).rage(t)
@@ -55,6 +57,7 @@ type storm struct {
 	pooled bool
 	next   atomic.Int64 // ids of new rows
 	seen   atomic.Int64 // rows that were read
+	lossy  atomic.Int64 // until when bytes could be lost on the line, in nanoseconds of time.Time.UnixNano
 	wrong  atomic.Pointer[string]
 
 	mu     sync.Mutex
@@ -73,6 +76,8 @@ func newStorm(t *testing.T, pooled bool) *storm {
 	t.Helper()
 	c := &clinic{Database: rlstest.New(t, rlstest.Schema(hospitalSchema), rlstest.Seed(stormSeed), rlstest.Catalog(hospital))}
 	c.admin = c.Admin(t)
+	c.sql(t, `alter table encounters drop constraint encounters_tenant_id_patient_id_fkey;
+		alter table encounters add foreign key (tenant_id, patient_id) references patients deferrable initially deferred`)
 	s := &storm{clinic: c, pooled: pooled, writes: map[int64]outcomeOf{}, counts: map[string]int{}}
 	s.next.Store(1000)
 	url := c.AppURL
@@ -117,169 +122,15 @@ func (s *storm) rage(t *testing.T) {
 	cancel()
 	weather.Wait()
 	s.line.calm()
+	s.lossless()
 	if wrong := s.wrong.Load(); wrong != nil {
 		t.Fatalf("seed %d: %s", seed, *wrong)
 	}
 	s.nothingIsLeft(t)
 	done, failed, unknown := s.everyWord(t)
 	t.Logf("seed %d: %d rows read; %d writes done, %d failed, %d unknown; %v", seed, s.seen.Load(), done, failed, unknown, s.counts)
-	require.Positive(t, done)
+	require.Greater(t, done, unknown, "not knowing is the exception")
 	require.Greater(t, s.seen.Load(), int64(500))
-}
-
-// worker does one thing after another, each for another tenant.
-func (s *storm) worker(ctx context.Context, r *rand.Rand) {
-	for ctx.Err() == nil && s.wrong.Load() == nil {
-		n := r.IntN(stormTenants) + 1
-		limit := time.Second
-		if r.IntN(10) == 0 {
-			limit = time.Duration(r.IntN(8000)) * time.Microsecond // runs out of time somewhere on the way
-		}
-		own, cancel := context.WithTimeout(context.Background(), limit)
-		if r.IntN(12) == 0 {
-			time.AfterFunc(time.Duration(r.IntN(5000))*time.Microsecond, cancel)
-		}
-		tc, err := tenant.Bind(own, tenant.Principal{Tenant: stormTenant(n), Subject: "storm"})
-		if err != nil {
-			panic(err)
-		}
-		s.one(tc, n, r)
-		cancel()
-	}
-}
-
-func (s *storm) one(tc tenant.Context, n int, r *rand.Rand) {
-	switch r.IntN(9) {
-	case 0, 1:
-		found, err := rls.All[patient](tc, s.db, allPatients)
-		s.look(n, "All", found, err)
-	case 2: // the database wall alone
-		rows, err := s.db.QueryUnproved(tc, `select id, name from patients`)
-		if err != nil {
-			s.count("QueryUnproved", err)
-			return
-		}
-		found, err := pgx.CollectRows(rows, pgx.RowToStructByName[patient])
-		s.look(n, "QueryUnproved", found, err)
-	case 3: // left in the middle
-		rows, err := s.db.Query(tc, allPatients)
-		for range r.IntN(stormOwnRows) {
-			var p patient
-			if err == nil && rows.Next() && rows.Scan(&p.ID, &p.Name) == nil {
-				s.look(n, "Query", []patient{p}, nil)
-			}
-		}
-		rows.Close()
-	case 4, 5:
-		id := s.next.Add(1)
-		s.note(n, s.db.Exec(tc, admit, query.Args{"id": id, "name": mark(n, id)}), id)
-	case 6:
-		s.transaction(tc, n, r)
-	case 7:
-		b, one, two := &rls.Batch{}, s.next.Add(1), s.next.Add(1)
-		b.Exec(admit, query.Args{"id": one, "name": mark(n, one)})
-		b.Exec(admit, query.Args{"id": two, "name": mark(n, two)})
-		s.note(n, s.db.Batch(tc, b), one, two)
-	case 8:
-		b := &rls.Batch{}
-		var found []patient
-		rls.Collect(b, &found, allPatients)
-		s.look(n, "Batch", found, s.db.Batch(tc, b))
-		s.look(n, "Batch", found, nil) // also what was read before an error
-	}
-}
-
-var errStorm = errors.New("the function's own error")
-
-// transaction ends in one of all the ways there are.
-func (s *storm) transaction(tc tenant.Context, n int, r *rand.Rand) {
-	one, two, inner := s.next.Add(1), s.next.Add(1), s.next.Add(1)
-	end := r.IntN(5)
-	err := func() (err error) {
-		defer func() {
-			if recover() != nil {
-				err = errStorm
-			}
-		}()
-		return s.db.InTx(tc, func(tx *rls.Tx) error {
-			if err := tx.Exec(tc, admit, query.Args{"id": one, "name": mark(n, one)}); err != nil {
-				return err
-			}
-			_ = tx.Savepoint(tc, func(tx *rls.Tx) error { // undone, whatever happens
-				if err := tx.Exec(tc, admit, query.Args{"id": inner, "name": mark(n, inner)}); err != nil {
-					return err
-				}
-				return errStorm
-			})
-			found, err := rls.All[patient](tc, tx, allPatients)
-			s.look(n, "Tx", found, err)
-			if err != nil {
-				return err
-			}
-			switch end {
-			case 0:
-				return errStorm
-			case 1:
-				panic("in a callback")
-			case 2:
-				_, _ = tx.Query(tc, allPatients) // rows left open
-			case 3:
-				time.Sleep(time.Duration(r.IntN(3000)) * time.Microsecond)
-			}
-			return tx.Exec(tc, admit, query.Args{"id": two, "name": mark(n, two)})
-		})
-	}()
-	s.note(n, err, one, two)
-	s.note(n, errStorm, inner)
-}
-
-func mark(n int, id int64) string { return fmt.Sprintf("<%d> %d", n, id) }
-
-// look takes every row that came to a tenant's request.
-func (s *storm) look(n int, how string, found []patient, err error) {
-	s.count(how, err)
-	own := fmt.Sprintf("<%d> ", n)
-	for _, p := range found {
-		s.seen.Add(1)
-		if !strings.HasPrefix(p.Name, own) {
-			text := fmt.Sprintf("%s for tenant %d gave %q", how, n, p.Name)
-			s.wrong.Store(&text)
-		}
-	}
-	if err == nil && how != "Query" && how != "Batch" && len(found) < stormOwnRows {
-		text := fmt.Sprintf("%s for tenant %d gave %d rows and no error", how, n, len(found))
-		s.wrong.Store(&text)
-	}
-}
-
-func (s *storm) note(n int, err error, ids ...int64) {
-	s.count("write", err)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, id := range ids {
-		s.writes[id] = outcomeOf{n, err, errors.Is(err, rls.ErrOutcomeUnknown)}
-	}
-}
-
-// count keeps what happened, for the log.
-func (s *storm) count(how string, err error) {
-	if err == nil {
-		return
-	}
-	kind := "other"
-	for _, known := range []error{rls.ErrOutcomeUnknown, rls.ErrPoolExhausted, rls.ErrTenantBusy, rls.ErrTxAborted, rls.ErrBusy, rls.ErrTxDone,
-		rls.ErrUnavailable, context.DeadlineExceeded, context.Canceled, errStorm} {
-		if errors.Is(err, known) {
-			kind = known.Error()
-			break
-		}
-	}
-	if kind == "other" {
-		kind = err.Error()
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.counts[how+": "+kind]++
 }
 
 // weather delays, swallows and cuts.
@@ -293,16 +144,25 @@ func (s *storm) weather(ctx context.Context, r *rand.Rand) {
 		case 3:
 			s.line.cut()
 		case 4: // nothing arrives for a while, and then never
+			s.lossy.Store(math.MaxInt64)
 			s.line.silent.Store(true)
 			sleepFor(ctx, time.Duration(r.IntN(20))*time.Millisecond)
-			s.line.cut()
-			s.line.silent.Store(false)
+			s.lossless()
 		case 5: // single pieces are lost, in the middle of everything
+			s.lossy.Store(math.MaxInt64)
 			s.line.lose.Store(r.Int64N(40) + 2)
 			sleepFor(ctx, time.Duration(r.IntN(30))*time.Millisecond)
-			s.line.lose.Store(0)
+			s.lossless()
 		}
 	}
+}
+
+// lossless has the line lose nothing more; connections on which something was lost are cut.
+func (s *storm) lossless() {
+	s.line.silent.Store(false)
+	s.line.lose.Store(0)
+	s.line.cut()
+	s.lossy.Store(time.Now().UnixNano())
 }
 
 // killer ends backends of the application.
@@ -340,8 +200,9 @@ func (s *storm) nothingIsLeft(t *testing.T) {
 		_, _ = rls.All[patient](tc, s.db, allPatients)
 	}
 	for n := range 2 * stormConns {
-		found, err := rls.All[patient](bind(t, t.Context(), stormTenant(n+1)), s.db, allPatients)
-		s.look(n+1, "All", found, err)
+		own := &caller{storm: s, tc: bind(t, t.Context(), stormTenant(n+1)), n: n + 1, began: time.Now().UnixNano()}
+		found, err := rls.All[patient](own.tc, s.db, allPatients)
+		own.look("All", found, err)
 		require.NoError(t, err, "the storm is over")
 	}
 	require.Nil(t, s.wrong.Load())
@@ -392,5 +253,8 @@ func (s *storm) everyWord(t *testing.T) (done, failed, unknown int) {
 	require.NoError(t, s.admin.QueryRow(t.Context(), `select count(*) from patients
 		where name not like '<' || ltrim(right(tenant_id::text, 12), '0') || '> %'`).Scan(&misplaced))
 	require.Zero(t, misplaced, "rows in another tenant's name")
+	var orphans int
+	require.NoError(t, s.admin.QueryRow(t.Context(), `select count(*) from encounters`).Scan(&orphans))
+	require.Zero(t, orphans, "what the server refuses at the last word")
 	return done, failed, unknown
 }
