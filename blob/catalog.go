@@ -5,11 +5,22 @@ import "github.com/septum-go/septum/query"
 // relation is what a tenant owns; see migrations.
 const relation = "septum_blob.blobs"
 
-// functions are the SECURITY DEFINER functions that stand for all that the application's login may not touch itself.
-var functions = [...]string{
-	"begin", "add_key", "finish", "note_upload", "abandon", "locate", "usage",
-	"sweep_uploads", "sweep_loose", "sweep_garbage", "sweep_done", "sweep_known", "sweep_copies", "sweep_merge",
-	"sweep_merged", "alone", "forget_keys",
+// The SECURITY DEFINER functions that stand for all that the application's login may not touch itself. What writes is told
+// apart, so that a tenant that a Directory lets only read can't write by a SELECT.
+var (
+	readers = [...]string{"locate", "usage", "sweep_garbage", "sweep_known", "sweep_copies", "alone"}
+	writers = [...]string{
+		"begin", "add_key", "finish", "note_upload", "abandon",
+		"sweep_uploads", "sweep_loose", "sweep_done", "sweep_merge", "sweep_merged", "forget_keys",
+	}
+)
+
+func qualified(names []string) []string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = "septum_blob." + name
+	}
+	return out
 }
 
 // Relations declares what this package keeps in the application's database, and belongs into the catalog that rls.Open
@@ -26,10 +37,6 @@ var functions = [...]string{
 // keeps a blob from being deleted while a row needs it. Writing it is for Store alone; the database refuses anything but
 // the deletion of rows.
 func Relations() query.CatalogOption {
-	names := make([]string, len(functions))
-	for i, name := range functions {
-		names[i] = "septum_blob." + name
-	}
 	return query.CatalogOptions(
 		query.WithRelation(query.Relation{
 			Name: relation, Kind: query.TenantKind, Column: "tenant_id",
@@ -39,6 +46,7 @@ func Relations() query.CatalogOption {
 			},
 			Key: []string{"ref"},
 		}),
-		query.WithFunctions(names...),
+		query.WithFunctions(qualified(readers[:])...),
+		query.WithWriters(qualified(writers[:])...),
 	)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -97,8 +98,8 @@ func Pending(ctx context.Context, owner *pgx.Conn, catalog *query.Catalog, o Opt
 		steps = append(steps, rls.Step{Relation: relation, Purpose: purpose, SQL: sql})
 	}
 	grant("reach the schema", "grant usage on schema septum_blob to "+role)
-	for _, name := range functions {
-		grant("let the application call "+name, "grant execute on function septum_blob."+name+" to "+role)
+	for _, name := range slices.Concat(qualified(readers[:]), qualified(writers[:])) {
+		grant("let the application call "+name, "grant execute on function "+name+" to "+role)
 	}
 	return steps, nil
 }

@@ -94,6 +94,7 @@ type Catalog struct {
 	relations map[string]*relation // by normalised name
 	sorted    []*relation
 	functions []string
+	writers   []string // of the functions
 	filters   []filter
 	column    string
 	typ       Type
@@ -122,6 +123,7 @@ type catalogSpec struct {
 	typ       Type
 	relations []Relation
 	functions []string
+	writers   []string // of the functions
 	types     []string
 	filters   []filterSpec
 	problems  []string
@@ -162,6 +164,17 @@ func WithRelation(r Relation) CatalogOption {
 func WithFunctions(names ...string) CatalogOption {
 	names = slices.Clone(names)
 	return func(s *catalogSpec) { s.functions = append(s.functions, names...) }
+}
+
+// WithWriters adds functions as WithFunctions does, whose call writes something of the tenant's own. A statement that calls
+// one writes, whatever its first word: it is refused where the tenant may only read, and its outcome is unknown when the
+// connection is lost.
+func WithWriters(names ...string) CatalogOption {
+	names = slices.Clone(names)
+	return func(s *catalogSpec) {
+		s.functions = append(s.functions, names...)
+		s.writers = append(s.writers, names...)
+	}
 }
 
 // WithTypes adds user-defined types, enums and domains that casts may name. Their input functions must be as harmless.

@@ -59,7 +59,7 @@ func (s *catalogSpec) catalog() (*Catalog, error) {
 			s.problem("", fmt.Sprintf("%q is not the name of a function", shorten(name)))
 		}
 	}
-	c.functions = s.functions
+	c.functions, c.writers = s.functions, s.writers
 	c.filters = s.catalogFilters(c)
 	if len(s.problems) == 0 {
 		s.prepareProver(c)

@@ -196,3 +196,25 @@ func FuzzParseCatalog(f *testing.F) {
 		}
 	})
 }
+
+// A function that writes makes a write of the statement that calls it, wherever in it the call stands.
+func TestWriters(t *testing.T) {
+	t.Parallel()
+	c, err := query.NewCatalog(query.TenantColumn("tenant_id", query.UUID), query.Tenant("patients"),
+		query.WithFunctions("app.age"), query.WithWriters("app.admit"))
+	require.NoError(t, err)
+	for text, writes := range map[string]bool{
+		"select app.age(1)":                                       false,
+		"select app.admit(1)":                                     true,
+		"select x from app.admit(@id) as x":                       true,
+		"select p.id from patients p where p.tenant_id = @tenant": false,
+		"select (select app.admit(p.id)) from patients p where p.tenant_id = @tenant":                   true,
+		"with a as (select app.admit(1) as x) select app.age(a.x) from a":                               true,
+		"select p.id from patients p where p.tenant_id = @tenant order by coalesce(app.admit(p.id), 1)": true,
+	} {
+		s, err := query.Static(c, text)
+		require.NoError(t, err, text)
+		require.Equal(t, writes, s.Writes(), text)
+		require.Equal(t, query.SelectCommand, s.Command())
+	}
+}

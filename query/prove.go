@@ -98,6 +98,7 @@ func newProof(sql string, c *Catalog, proved *sqlproof.Proof) *proof {
 		p.relations = append(p.relations, normalise(id))
 		p.writes = p.writes || r.Written
 	}
+	p.writes = p.writes || slices.ContainsFunc(proved.Functions, func(name string) bool { return slices.Contains(c.writers, name) })
 	p.name = defaultName(p.command, p.relations)
 	slices.Sort(p.relations)
 	p.relations = slices.Compact(p.relations)

@@ -15,6 +15,7 @@ const maxChain = 24
 func (p *prover) proof(q *query) *Proof {
 	proof := &Proof{
 		Command: q.command, ReturnsRows: q.rows, Params: int(p.params), UsesTenant: p.usesTenant, Lints: p.lints,
+		Functions: p.called,
 		Relations: make([]BoundRelation, 0, len(p.bases)),
 	}
 	var text strings.Builder

@@ -34,6 +34,9 @@ type Proof struct {
 	UsesTenant bool
 	// Relations are in the order in which they stand in the text.
 	Relations []BoundRelation
+	// Functions are those of the catalog that the text calls, in the order in which they stand there, as the catalog
+	// names them. PostgreSQL's own are left out.
+	Functions []string
 	// Lints are remarks that do not hinder acceptance.
 	Lints []Lint
 

@@ -81,6 +81,7 @@ type prover struct {
 	writes []tenantGoal // places that must hold the tenant itself
 	cycles []*cte       // recursive CTEs
 	lints  []Lint
+	called []string // functions of the catalog
 	rank   int
 
 	inCondition hint // what it hints at when a column stands here: 0 outside of conditions

@@ -28,6 +28,7 @@ func (p *prover) function(list []*ast.Node, location int32) {
 	name := strings.Join(parts, ".")
 	switch {
 	case p.catalog.functions[name]:
+		p.called = append(p.called, name)
 		return
 	case len(parts) == 1 && harmlessFunctions[name]:
 		return
@@ -55,7 +56,9 @@ func (p *prover) indirection(sc *scope, ind *ast.A_Indirection) {
 			p.walk(sc, n)
 		case systemColumns[s.Sval]:
 			p.refuse(ind.Arg.GetColumnRef().GetLocation(), ruleSystemColumn)
-		case i == 0 && row != nil && row.relation.has(s.Sval), harmlessFunctions[s.Sval], p.catalog.functions[s.Sval], resultFields[s.Sval]:
+		case p.catalog.functions[s.Sval]:
+			p.called = append(p.called, s.Sval)
+		case i == 0 && row != nil && row.relation.has(s.Sval), harmlessFunctions[s.Sval], resultFields[s.Sval]:
 		default:
 			p.refuseAt(int(ind.Arg.GetColumnRef().GetLocation()), ruleFunction, s.Sval, "", "")
 		}
