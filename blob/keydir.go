@@ -45,12 +45,22 @@ func (d *KeyDir) path(name KeyName) string {
 // erased is the file that says that a name is not to be used again.
 func erased(path string) string { return path + ".erased" }
 
-// load reads a name's key; with make it makes one when there is none.
+func isErased(path string) error {
+	switch _, err := os.Stat(erased(path)); {
+	case err == nil:
+		return ErrShredded
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return nil
+}
+
+// load reads a name's key; with make it makes one when there is none. Erase marks the name before it touches the key, so
+// the mark is looked for again when the key was read: what was read may be what Erase wrote over it, and a key that was made
+// meanwhile would outlive the erasure.
 func (d *KeyDir) load(name KeyName, make bool) (cipher.AEAD, error) {
 	path := d.path(name)
-	if _, err := os.Stat(erased(path)); err == nil {
-		return nil, ErrShredded
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	if err := isErased(path); err != nil {
 		return nil, err
 	}
 	secret, err := os.ReadFile(path)
@@ -62,6 +72,11 @@ func (d *KeyDir) load(name KeyName, make bool) (cipher.AEAD, error) {
 			return nil, err
 		}
 		secret, err = os.ReadFile(path) // another process may have been first
+	}
+	if gone := isErased(path); errors.Is(gone, ErrShredded) {
+		return nil, errors.Join(gone, destroy(path))
+	} else if gone != nil {
+		return nil, gone
 	}
 	if err != nil {
 		return nil, err
@@ -83,7 +98,7 @@ func (d *KeyDir) Wrap(ctx context.Context, name KeyName, dataKey []byte) ([]byte
 	}
 	aead, err := d.load(name, true)
 	if err != nil {
-		return nil, err
+		return nil, pathless(err)
 	}
 	return aead.Seal(nil, nil, dataKey, []byte(name.String())), nil
 }
@@ -95,7 +110,7 @@ func (d *KeyDir) Unwrap(ctx context.Context, name KeyName, wrapped []byte) ([]by
 	}
 	aead, err := d.load(name, false)
 	if err != nil {
-		return nil, err
+		return nil, pathless(err)
 	}
 	dataKey, err := aead.Open(nil, nil, wrapped, []byte(name.String()))
 	if err != nil {
@@ -112,8 +127,26 @@ func (d *KeyDir) Erase(ctx context.Context, name KeyName) error {
 	}
 	path := d.path(name)
 	if err := writeOnce(erased(path), nil); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+		return pathless(err)
 	}
+	return pathless(destroy(path))
+}
+
+// pathless takes the path out of an error, which names the tenant.
+func pathless(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return fmt.Errorf("a key file: %s: %w", p.Op, p.Err)
+	}
+	var l *os.LinkError
+	if errors.As(err, &l) {
+		return fmt.Errorf("a key file: %s: %w", l.Op, l.Err)
+	}
+	return err
+}
+
+// destroy overwrites and removes a key, if there is one.
+func destroy(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -122,8 +155,11 @@ func (d *KeyDir) Erase(ctx context.Context, name KeyName) error {
 		return err
 	}
 	_, err = f.Write(make([]byte, dataKeySize))
-	err = errors.Join(err, f.Sync(), f.Close(), os.Remove(path), syncDir(d.dir))
-	return err
+	err = errors.Join(err, f.Sync(), f.Close())
+	if removed := os.Remove(path); !errors.Is(removed, fs.ErrNotExist) { // another process may have been first
+		err = errors.Join(err, removed)
+	}
+	return errors.Join(err, syncDir(filepath.Dir(path)))
 }
 
 // writeOnce makes a file with its content, all or nothing, unless there is one: then the error is fs.ErrExist.

@@ -5,10 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
-	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/septum-go/septum/query"
-	"github.com/septum-go/septum/rls"
 	"github.com/septum-go/septum/tenant"
 )
 
@@ -31,7 +31,11 @@ func (s *Store) Put(tc tenant.Context, r io.Reader, m Meta) (Ref, error) {
 	if err := m.check("Put"); err != nil {
 		return Ref{}, err
 	}
-	up := upload{store: s, tc: tc, meta: m, quota: s.quotaOf(tc.Tenant()), key: NewKey()}
+	quota := s.quotaOf(tc.Tenant())
+	if quota.negative() { // what is left of something that is used up, perhaps; never "no bound"
+		return Ref{}, refuse("Put", ErrQuota, "the tenant's Quota is negative")
+	}
+	up := upload{store: s, tc: tc, meta: m, quota: quota, key: NewKey()}
 	return up.run(r)
 }
 
@@ -52,10 +56,8 @@ func (u *upload) run(r io.Reader) (Ref, error) {
 		return Ref{}, err
 	}
 	in := &intake{
-		ctx: u.tc, source: r, key: u.key, secret: u.secret, limit: u.quota.MaxSize, progress: u.meta.Progress, digest: newDigest(),
-	}
-	if u.quota.PerMinute > 0 {
-		in.quota = u.quota.PerMinute - u.begun.Lately
+		ctx: u.tc, source: r, key: u.key, secret: u.secret, limit: u.quota.MaxSize, quota: u.room(), progress: u.meta.Progress,
+		digest: newDigest(),
 	}
 	defer in.release()
 	kept := false
@@ -75,17 +77,28 @@ func (u *upload) run(r io.Reader) (Ref, error) {
 		return Ref{}, err
 	}
 	ref, err := u.finish(in)
-	if err != nil && !errors.Is(err, ErrQuota) && !errors.Is(err, ErrExpired) {
-		// The reply may be lost and the blob there. Asking also decides it: what is not a blob now can't become one.
-		switch u.abandon() {
-		case "linked":
-			err = nil
-		case "":
-			return Ref{}, &Error{Op: "Put", Kind: rls.ErrOutcomeUnknown, Err: err}
-		}
+	if err != nil {
+		err = u.settle(err)
 	}
 	kept = err == nil
+	if !kept {
+		ref = Ref{}
+	}
 	return ref, err
+}
+
+// room is how many bytes of content can't be too many for the quota; 0 when there is no bound.
+func (u *upload) room() (most int64) {
+	if u.quota.PerMinute > 0 {
+		most = u.quota.PerMinute - u.begun.Lately
+	}
+	if u.quota.MaxBytes > 0 {
+		// More than the tenant has is not there already, and more than the quota never fits: no use in filling the disk with it.
+		if bytes := max(u.quota.MaxBytes, u.begun.Bytes); most == 0 || bytes < most {
+			most = bytes
+		}
+	}
+	return most
 }
 
 // begin announces the upload, and finds the key to seal with.
@@ -96,9 +109,9 @@ func (u *upload) begin() error {
 	shared := s.config.Scope == Global
 	var err error
 	u.begun, err = one[begunRow](s, u.tc, "Put", s.statements.begin,
-		query.Args{"key": u.key.String(), "candidate": candidate[:], "shared": shared})
+		query.Args{"key": u.key.String(), "candidate": candidate[:], "shared": shared, "quota": u.quota != Quota{}})
 	if err != nil {
-		return err
+		return known(err) // no bytes are stored yet, so there is no blob in any case
 	}
 	if u.quota.PerMinute > 0 && u.begun.Lately >= u.quota.PerMinute {
 		err = refuse("Put", ErrQuota, "wait a minute before uploading more")
@@ -133,7 +146,7 @@ func (u *upload) chooseKey(shared bool) error {
 		}
 		row, err := one[keyRow](s, u.tc, "Put", s.statements.addKey, query.Args{"wrapped": wrapped, "shared": shared})
 		if err != nil {
-			return err
+			return known(err)
 		}
 		u.begun.keyRow = row
 	}
@@ -179,6 +192,7 @@ func (u *upload) noteRate(bytes int64) error {
 		return nil
 	}
 	lately, err := one[int64](u.store, u.tc, "Put", u.store.statements.noteUpload, query.Args{"bytes": bytes})
+	err = known(err)
 	if err == nil && lately > u.quota.PerMinute {
 		err = refuse("Put", ErrQuota, "wait a minute before uploading more")
 		u.quota.PerMinute = 0 // counted already
@@ -203,7 +217,10 @@ func (u *upload) finish(in *intake) (Ref, error) {
 		args["data_key"] = u.begun.DataKey
 	}
 	outcome, err := one[string](u.store, u.tc, "Put", u.store.statements.finish, args)
+	var server *pgconn.PgError
 	switch {
+	case errors.As(err, &server) && server.ConstraintName == dataKeyConstraint:
+		return Ref{}, refuse("Put", ErrShredded, "") // while the content was on its way
 	case err != nil:
 		return ref, err
 	case outcome == "done":
@@ -216,49 +233,9 @@ func (u *upload) finish(in *intake) (Ref, error) {
 	return Ref{}, tooLong()
 }
 
+// dataKeyConstraint is the foreign key from content to the data key that sealed it.
+const dataKeyConstraint = "content_data_key_fkey"
+
 func tooLong() error {
 	return refuse("Put", ErrExpired, "Config.Grace must be longer than the longest upload")
-}
-
-// cleanupTime bounds what is done for an upload that failed; a sweep does the rest.
-const cleanupTime = 10 * time.Second
-
-// detached is the tenant's context without the request's end, for cleaning up.
-func detached(tc tenant.Context) (tenant.Context, context.CancelFunc, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(tc), cleanupTime)
-	out, err := tenant.From(ctx)
-	return out, cancel, err
-}
-
-// abandon gives the upload up in the database, and tells what became of it; "" when that can't be told now.
-func (u *upload) abandon() string {
-	tc, cancel, err := detached(u.tc)
-	defer cancel()
-	if err != nil {
-		return ""
-	}
-	outcome, err := rls.One[string](tc, u.store.db, u.store.statements.abandon, query.Args{"key": u.key.String()})
-	if err != nil {
-		return "" // the sweep will find it
-	}
-	return outcome
-}
-
-// giveUp deletes what came of an upload that failed. It tells nobody when it can't: a sweep will.
-func (u *upload) giveUp(bytes int64) {
-	tc, cancel, err := detached(u.tc)
-	defer cancel()
-	if err != nil {
-		return
-	}
-	s := u.store
-	if u.quota.PerMinute > 0 && bytes > 0 {
-		_, _ = rls.One[int64](tc, s.db, s.statements.noteUpload, query.Args{"bytes": bytes})
-	}
-	if outcome := u.abandon(); outcome == "" || outcome == "linked" {
-		return
-	}
-	if s.driver.Delete(tc, u.key) == nil {
-		_, _ = rls.One[int64](tc, s.db, s.statements.done, query.Args{"keys": []string{u.key.String()}})
-	}
 }

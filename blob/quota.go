@@ -2,7 +2,8 @@ package blob
 
 import "github.com/septum-go/septum/tenant"
 
-// Quota bounds what one tenant keeps and uploads. A zero field is no bound; the zero Quota bounds nothing.
+// Quota bounds what one tenant keeps and uploads. A zero field is no bound; the zero Quota bounds nothing. With a negative
+// field nothing can be put.
 //
 // The sums hold exactly, also when many upload at once: uploads of a tenant with MaxBlobs or MaxBytes finish one after the
 // other. Content that the tenant has already counts once.
@@ -30,6 +31,10 @@ func (s *Store) quotaOf(id tenant.ID) Quota {
 		return s.config.QuotaOf(id)
 	}
 	return s.config.Quota
+}
+
+func (q Quota) negative() bool {
+	return q.MaxBlobs < 0 || q.MaxBytes < 0 || q.MaxSize < 0 || q.PerMinute < 0
 }
 
 // bound is NULL for no bound.

@@ -125,7 +125,7 @@ func (r *Reader) next() ([]byte, error) {
 		return nil, refuse("Read", ErrClosed, "")
 	case r.err != nil:
 		return nil, r.err
-	case r.pos >= r.info.Size && (r.whole || r.info.Size > 0):
+	case r.pos > r.info.Size, r.pos == r.info.Size && (r.whole || r.info.Size > 0):
 		return nil, io.EOF
 	}
 	if !r.chunk.holds(r.pos) {

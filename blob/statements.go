@@ -22,8 +22,8 @@ func newStatements(c *query.Catalog) (*statements, error) {
 		into **query.Statement
 		sql  string
 	}{
-		{&s.begin, `select ref_key, data_key::text as data_key, wrapped, blobs, bytes, lately
-			from septum_blob.begin(@key, @candidate, @shared)`},
+		{&s.begin, `select ref_key, data_key::text as data_key, wrapped, bytes, lately
+			from septum_blob.begin(@key, @candidate, @shared, @quota)`},
 		{&s.addKey, `select data_key::text as data_key, wrapped from septum_blob.add_key(@wrapped, @shared)`},
 		{&s.finish, `select outcome from septum_blob.finish(@key, @ref, @hash, @size, @media_type, @name, @sealing, @row_key,
 			@data_key, @merge, @max_blobs, @max_bytes)`},
@@ -63,7 +63,7 @@ func newStatements(c *query.Catalog) (*statements, error) {
 type begunRow struct {
 	RefKey []byte
 	keyRow
-	Blobs, Bytes, Lately int64
+	Bytes, Lately int64 // with a quota
 }
 
 // keyRow is a wrapped data key.

@@ -78,6 +78,9 @@ func New(c Config) (*Store, error) {
 	if _, ok := c.Driver.(Linker); c.Links != 0 && (!c.Plain || c.Scope != PerTenant || !ok || c.Links < 0 || c.Links > MaxLink) {
 		return nil, refuse("New", ErrConfig, "Links is at most an hour, and needs Plain, scope PerTenant and a driver that can make links")
 	}
+	if c.Quota.negative() {
+		return nil, refuse("New", ErrConfig, "Quota has a negative field; 0 is no bound")
+	}
 	if c.Grace < 0 || c.KeyLife < 0 {
 		return nil, refuse("New", ErrConfig, "Grace and KeyLife are not negative")
 	}

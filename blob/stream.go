@@ -1,6 +1,7 @@
 package blob
 
 import (
+	"context"
 	"errors"
 	"io"
 )
@@ -41,11 +42,11 @@ func (r *Reader) drop() {
 func (r *Reader) begin() error {
 	o := &r.object
 	if o.secret == nil {
-		body, err := r.store.driver.Get(r.tc, o.key, r.pos)
+		body, checked, err := r.get(r.pos)
 		if err != nil {
 			return err
 		}
-		r.stream = &stream{Reader: transport{body}, body: body, pos: r.pos}
+		r.stream = &stream{Reader: checked, body: body, pos: r.pos}
 		return nil
 	}
 	at := placeOf(r.pos)
@@ -58,18 +59,18 @@ func (r *Reader) begin() error {
 	if at.segment == 0 {
 		from = 0
 	}
-	body, err := r.store.driver.Get(r.tc, o.key, from)
+	body, checked, err := r.get(from)
 	if err != nil {
 		return err
 	}
 	r.stream = &stream{body: body, pos: r.pos}
 	if at.segment == 0 {
 		r.header = make([]byte, headerSize)
-		if err := fullHeader(body, r.header); err != nil {
+		if err := fullHeader(checked, r.header); err != nil {
 			return err
 		}
 	}
-	opened, err := newOpener(transport{body}, o.secret, o.key, r.header, at.segment)
+	opened, err := newOpener(checked, o.secret, o.key, r.header, at.segment)
 	if err != nil {
 		return err
 	}
@@ -84,21 +85,21 @@ func (r *Reader) begin() error {
 
 // readHeader fetches the header of an object that is read from its middle.
 func (r *Reader) readHeader() error {
-	body, err := r.store.driver.Get(r.tc, r.object.key, 0)
+	body, checked, err := r.get(0)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = body.Close() }()
 	header := make([]byte, headerSize)
-	if err := fullHeader(body, header); err != nil {
+	if err := fullHeader(checked, header); err != nil {
 		return err
 	}
 	r.header = header
 	return nil
 }
 
-func fullHeader(body io.Reader, header []byte) error {
-	_, err := io.ReadFull(transport{body}, header)
+func fullHeader(body *transport, header []byte) error {
+	_, err := io.ReadFull(body, header)
 	return cutOff(err)
 }
 
@@ -111,18 +112,45 @@ func cutOff(err error) error {
 }
 
 // transport tells the end of an object from a connection that broke: HTTP calls both an EOF, and so does what reads
-// segments, which would take a broken connection for an object that was cut off.
-type transport struct{ r io.Reader }
+// segments, which would take a broken connection for an object that was cut off. And it holds a body to the rules of
+// io.Reader, since what reads segments would panic, or go on for ever.
+type transport struct {
+	ctx   context.Context
+	r     io.Reader
+	empty int // reads in a row that gave nothing
+}
 
 var errBroken = errors.New("the storage broke off")
 
-func (t transport) Read(p []byte) (int, error) {
-	n, err := t.r.Read(p)
-	if err == nil || err == io.EOF {
-		return n, err
+func (t *transport) Read(p []byte) (int, error) {
+	if err := t.ctx.Err(); err != nil {
+		return 0, err
 	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
+	n, err := t.r.Read(p)
+	switch {
+	case n < 0 || n > len(p):
+		return 0, errBroken
+	case n > 0 || len(p) == 0:
+		t.empty = 0
+	case err == nil:
+		if t.empty++; t.empty == maxEmptyReads {
+			return 0, io.ErrNoProgress
+		}
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || err != io.EOF && errors.Is(err, io.EOF) {
 		err = errBroken
 	}
 	return n, err
+}
+
+// get asks the driver for an object, from an offset on.
+func (r *Reader) get(offset int64) (io.ReadCloser, *transport, error) {
+	body, err := r.store.driver.Get(r.tc, r.object.key, offset)
+	if err == nil && body == nil {
+		err = errBroken
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return body, &transport{ctx: r.tc, r: body}, nil
 }

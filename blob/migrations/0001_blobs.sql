@@ -96,7 +96,8 @@ create table septum_blob.garbage (
 );
 create index garbage_by_tenant on septum_blob.garbage (tenant_id, since);
 
--- What a tenant owns in sum, spread over slots so that uploads at once don't wait for one row.
+-- What a tenant owns in sum, spread over slots by connection, since a row is locked until its transaction is on the disk:
+-- uploads at once would wait for each other.
 create table septum_blob.usage (
 	tenant_id {{tenant}} not null,
 	slot      smallint not null,
@@ -137,9 +138,17 @@ create function septum_blob.current_tenant() returns {{tenant}}
 language plpgsql stable set search_path = pg_catalog, septum_blob, pg_temp as $$
 declare
 	t {{tenant}} := nullif(current_setting('septum.tenant', true), '')::{{tenant}};
+	own text;
 begin
 	if t is null then
 		raise exception 'no tenant is set' using errcode = 'insufficient_privilege';
+	end if;
+	-- A login of one tenant (rls.FromLogin) stays that tenant's, whatever is set on it: no function sees past session_user.
+	if to_regclass('septum.logins') is not null then
+		execute 'select l.tenant from septum.logins l where l.login = session_user' into own;
+		if own <> t::text then
+			raise exception 'the login is another tenant''s' using errcode = 'insufficient_privilege';
+		end if;
 	end if;
 	return t;
 end $$;
@@ -161,17 +170,23 @@ language plpgsql security definer set search_path = pg_catalog, septum_blob, pg_
 begin
 	if tg_op = 'INSERT' then
 		insert into septum_blob.usage as u (tenant_id, slot, blobs, bytes)
-			values (new.tenant_id, pg_backend_pid() % 8, 1, new.size)
+			values (new.tenant_id, pg_backend_pid() % 64, 1, new.size)
 			on conflict (tenant_id, slot) do update set blobs = u.blobs + 1, bytes = u.bytes + excluded.bytes;
 	else
 		insert into septum_blob.usage as u (tenant_id, slot, blobs, bytes)
-			values (old.tenant_id, pg_backend_pid() % 8, -1, -old.size)
+			values (old.tenant_id, pg_backend_pid() % 64, -1, -old.size)
 			on conflict (tenant_id, slot) do update set blobs = u.blobs - 1, bytes = u.bytes + excluded.bytes;
 	end if;
 	return null;
 end $$;
 create trigger count_blob after insert or delete on septum_blob.blobs
 	for each row execute function septum_blob.count_blob();
+
+-- A minute that began in the future is over too: the clock was set back, and would bar the tenant until it is there again.
+create function septum_blob.is_now(started timestamptz) returns boolean
+language sql stable set search_path = pg_catalog, septum_blob, pg_temp as $$
+	select started > now() - interval '1 minute' and started < now() + interval '1 minute'
+$$;
 
 create function septum_blob.loosen() returns trigger
 language plpgsql security definer set search_path = pg_catalog, septum_blob, pg_temp as $$
@@ -186,12 +201,15 @@ create trigger loosen_deleted after delete on septum_blob.links
 create trigger loosen_moved after update on septum_blob.links
 	for each row when (old.content_id <> new.content_id) execute function septum_blob.loosen();
 
--- begin announces an upload and gives what it needs: the tenant's secret, its data key, and how much it has already.
-create function septum_blob.begin(p_key text, p_candidate bytea, p_shared boolean)
-returns table (ref_key bytea, data_key uuid, wrapped bytea, blobs bigint, bytes bigint, lately bigint)
+-- begin announces an upload and gives what it needs: the tenant's secret, its data key, and, where there is a quota, how
+-- much it has already.
+create function septum_blob.begin(p_key text, p_candidate bytea, p_shared boolean, p_quota boolean)
+returns table (ref_key bytea, data_key uuid, wrapped bytea, bytes bigint, lately bigint)
 language plpgsql security definer set search_path = pg_catalog, septum_blob, pg_temp as $$
 declare
 	t {{tenant}} := septum_blob.current_tenant();
+	b bigint := 0;
+	l bigint := 0;
 begin
 	-- A crash of the server may forget this row: the upload is then refused at its end, and its bytes are swept.
 	perform set_config('synchronous_commit', 'off', true);
@@ -199,11 +217,11 @@ begin
 	if not exists (select from septum_blob.tenants x where x.tenant_id = t) then
 		insert into septum_blob.tenants (tenant_id, ref_key) values (t, p_candidate) on conflict do nothing;
 	end if;
-	return query select x.ref_key, k.id, k.wrapped,
-			coalesce((select sum(u.blobs) from septum_blob.usage u where u.tenant_id = t), 0)::bigint,
-			coalesce((select sum(u.bytes) from septum_blob.usage u where u.tenant_id = t), 0)::bigint,
-			coalesce((select r.bytes from septum_blob.rates r
-				where r.tenant_id = t and r.started > now() - interval '1 minute'), 0)::bigint
+	if p_quota then
+		select coalesce(sum(u.bytes), 0) into b from septum_blob.usage u where u.tenant_id = t;
+		select r.bytes into l from septum_blob.rates r where r.tenant_id = t and septum_blob.is_now(r.started);
+	end if;
+	return query select x.ref_key, k.id, k.wrapped, b, coalesce(l, 0)
 		from septum_blob.tenants x
 			left join septum_blob.data_keys k on k.tenant_id is not distinct from case when p_shared then null else t end
 		where x.tenant_id = t;
@@ -240,6 +258,11 @@ begin
 		return;
 	end if;
 	if p_max_blobs is not null or p_max_bytes is not null then
+		if current_setting('transaction_isolation') <> 'read committed' then
+			-- The lock lets the next one in when the sum is there; a snapshot from before would not show it.
+			raise exception 'quotas hold at the isolation level read committed only' using errcode = 'object_not_in_prerequisite_state',
+				hint = 'set default_transaction_isolation of the login back';
+		end if;
 		perform from septum_blob.tenants x where x.tenant_id = t for no key update; -- one after the other, so that the sum holds
 		if not exists (select from septum_blob.blobs x where x.tenant_id = t and x.ref = p_ref) then
 			select coalesce(sum(u.blobs), 0), coalesce(sum(u.bytes), 0) into n, b from septum_blob.usage u where u.tenant_id = t;
@@ -273,13 +296,14 @@ language plpgsql security definer set search_path = pg_catalog, septum_blob, pg_
 begin
 	return query insert into septum_blob.rates as r (tenant_id, started, bytes) values (septum_blob.current_tenant(), now(), p_bytes)
 		on conflict (tenant_id) do update set
-			started = case when r.started > now() - interval '1 minute' then r.started else now() end,
-			bytes = case when r.started > now() - interval '1 minute' then r.bytes + excluded.bytes else excluded.bytes end
+			started = case when septum_blob.is_now(r.started) then r.started else now() end,
+			bytes = case when septum_blob.is_now(r.started) then r.bytes + excluded.bytes else excluded.bytes end
 		returning r.bytes;
 end $$;
 
 -- abandon gives an upload up, and tells what became of it: 'abandoned', 'linked' when it had been finished after all,
--- 'expired' when a sweep was first.
+-- 'expired' when a sweep was first. Finished content stays, whoever's links lead to it now: the tenant may have put it again
+-- meanwhile, or deleted it, and a sweep may have led another tenant there.
 create function septum_blob.abandon(p_key text) returns table (outcome text)
 language plpgsql security definer set search_path = pg_catalog, septum_blob, pg_temp as $$
 declare
@@ -289,8 +313,7 @@ begin
 	if found then
 		insert into septum_blob.garbage (key, tenant_id) values (p_key, t);
 		return query select 'abandoned';
-	elsif exists (select from septum_blob.content c join septum_blob.links l on l.content_id = c.id
-			where c.key = p_key and l.tenant_id = t) then
+	elsif exists (select from septum_blob.content c where c.key = p_key) then
 		return query select 'linked';
 	else
 		return query select 'expired';
