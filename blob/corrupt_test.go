@@ -168,3 +168,10 @@ func TestTheStorageTellsNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
 }
+
+func openFile(t *testing.T, file string) io.Reader {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return bytes.NewReader(text)
+}
