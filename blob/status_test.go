@@ -149,7 +149,8 @@ func TestTheDatabaseBreaksOffBeforeTheRow(t *testing.T) {
 	w := newWorld(t, func(c *blob.Config) { d.Driver, c.Driver = c.Driver, d })
 	admin := w.database.Admin(t)
 	d.then = func() {
-		_, err := admin.Exec(t.Context(), "select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = $1", w.database.AppRole)
+		_, err := admin.Exec(t.Context(), "select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = $1 and datname = $2",
+			w.database.AppRole, w.database.Name)
 		require.NoError(t, err)
 	}
 	tc := w.as("mercy")

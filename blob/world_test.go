@@ -2,19 +2,18 @@ package blob_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/septum-go/septum/blob"
 	"github.com/septum-go/septum/blob/fsblob"
+	"github.com/septum-go/septum/internal/blobworld"
 	"github.com/septum-go/septum/query"
 	"github.com/septum-go/septum/rls"
 	"github.com/septum-go/septum/rls/rlstest"
@@ -66,7 +65,7 @@ func newWorld(t testing.TB, configure ...func(*blob.Config)) *world {
 
 func newWorldOf(t testing.TB, typ query.Type, configure ...func(*blob.Config)) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir() + "/blobs"}
+	w := &world{t: t, dir: blobworld.Dir(t)}
 	w.database = newDatabase(t, typ)
 	w.db = w.database.Open(t)
 	driver, err := fsblob.Open(w.dir, fsblob.Options{NoSync: true})
@@ -83,12 +82,7 @@ func newWorldOf(t testing.TB, typ query.Type, configure ...func(*blob.Config)) *
 
 func newDatabase(t testing.TB, typ query.Type) *rlstest.Database {
 	t.Helper()
-	catalog := catalogOf(t, typ)
-	var schema strings.Builder
-	require.NoError(t, blob.WriteSQL(&schema, catalog))
-	d := rlstest.New(t, rlstest.Schema(schema.String()+";\n"+strings.Replace(reports, "text", string(typ), 1)), rlstest.Catalog(catalog))
-	require.NoError(t, blob.Apply(t.Context(), d.Owner(t), catalog, blob.Options{AppRole: d.AppRole}))
-	return d
+	return blobworld.Database(t, catalogOf(t, typ), strings.Replace(reports, "text", string(typ), 1))
 }
 
 // also makes a second Store on the same database and directory.
@@ -125,16 +119,7 @@ func (w *world) read(tc tenant.Context, ref blob.Ref) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
-func operator(t testing.TB) tenant.Operator {
-	t.Helper()
-	op, err := tenant.AsOperator(context.Background(), tenant.Mandate{
-		Actor: "test", Purpose: "sweep", For: time.Hour,
-		Observer: func(context.Context, tenant.OperatorEvent) error { return nil },
-	})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = op.Close() })
-	return op
-}
+func operator(t testing.TB) tenant.Operator { t.Helper(); return blobworld.Operator(t) }
 
 // content is what no two calls with different seeds share.
 func content(size int, seed byte) []byte {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/septum-go/septum/blob"
 	"github.com/septum-go/septum/blob/fsblob"
+	"github.com/septum-go/septum/internal/blobworld"
 	"github.com/septum-go/septum/query"
 	"github.com/septum-go/septum/rls"
 	"github.com/septum-go/septum/rls/rlstest"
@@ -105,11 +106,7 @@ type crash struct {
 
 func newCrash(t *testing.T) *crash {
 	t.Helper()
-	var schema strings.Builder
-	require.NoError(t, blob.WriteSQL(&schema, catalog))
-	d := rlstest.New(t, rlstest.Schema(schema.String()), rlstest.Catalog(catalog))
-	require.NoError(t, blob.Apply(t.Context(), d.Owner(t), catalog, blob.Options{AppRole: d.AppRole}))
-	return &crash{database: d, dir: filepath.Join(t.TempDir(), "blobs"), acked: map[string]string{}}
+	return &crash{database: blobworld.Database(t, catalog, ""), dir: blobworld.Dir(t), acked: map[string]string{}}
 }
 
 // run has a child work until it kills itself at a step, or is killed after some time of working.
@@ -149,9 +146,7 @@ func (c *crash) check(t *testing.T) {
 	defer driver.Close()
 	store, err := blob.New(blob.Config{DB: c.database.Open(t), Driver: driver, Scope: blob.Global, Grace: time.Nanosecond})
 	require.NoError(t, err)
-	op, err := asOperator(t.Context())
-	require.NoError(t, err)
-	defer op.Close()
+	op := blobworld.Operator(t)
 
 	for ref, owner := range c.acked {
 		if owner == "" {
@@ -222,7 +217,7 @@ func child() error {
 	if err != nil {
 		return err
 	}
-	op, err := asOperator(ctx)
+	op, err := blobworld.AsOperator(ctx)
 	if err != nil {
 		return err
 	}
@@ -287,9 +282,4 @@ func (s stepped) Delete(ctx context.Context, key blob.Key) error {
 func (s stepped) List(ctx context.Context) iter.Seq2[blob.Object, error] {
 	s.reached("sweep.listing")
 	return s.Driver.List(ctx)
-}
-
-func asOperator(ctx context.Context) (tenant.Operator, error) {
-	return tenant.AsOperator(ctx, tenant.Mandate{Actor: "test", Purpose: "crash", For: time.Hour,
-		Observer: func(context.Context, tenant.OperatorEvent) error { return nil }})
 }

@@ -2,7 +2,6 @@ package s3blob_test
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"net/http"
 	"slices"
@@ -13,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/septum-go/septum/blob"
+	"github.com/septum-go/septum/internal/blobworld"
 	"github.com/septum-go/septum/query"
-	"github.com/septum-go/septum/rls/rlstest"
 	"github.com/septum-go/septum/tenant"
 )
 
@@ -22,10 +21,7 @@ import (
 func TestStoreOnS3(t *testing.T) {
 	t.Parallel()
 	catalog := query.MustCatalog(query.TenantColumn("tenant_id", query.Text), blob.Relations())
-	var schema strings.Builder
-	require.NoError(t, blob.WriteSQL(&schema, catalog))
-	database := rlstest.New(t, rlstest.Schema(schema.String()), rlstest.Catalog(catalog))
-	require.NoError(t, blob.Apply(t.Context(), database.Owner(t), catalog, blob.Options{AppRole: database.AppRole}))
+	database := blobworld.Database(t, catalog, "")
 	db := database.Open(t)
 	s := newServer(t)
 	driver := s.driver(nil)
@@ -87,11 +83,7 @@ func TestStoreOnS3(t *testing.T) {
 	}
 
 	require.NoError(t, sealed.Delete(mercy, ref))
-	op, err := tenant.AsOperator(context.Background(), tenant.Mandate{Actor: "test", Purpose: "sweep", For: time.Hour,
-		Observer: func(context.Context, tenant.OperatorEvent) error { return nil }})
-	require.NoError(t, err)
-	defer op.Close()
-	swept, err := sealed.Sweep(op, slices.Values([]tenant.ID{mercy.Tenant(), stJohn.Tenant()}))
+	swept, err := sealed.Sweep(blobworld.Operator(t), slices.Values([]tenant.ID{mercy.Tenant(), stJohn.Tenant()}))
 	require.NoError(t, err)
 	require.Equal(t, int64(1), swept.Deleted)
 	n := 0

@@ -43,6 +43,7 @@ func Layers() []Layer {
 		{"internal/pgtest/pgrun", []string{"internal/pgtest"}, "a command around its parent"},
 		{"internal/audit", []string{pgx}, "the auditor knows catalogs of a server; what a right policy looks like comes from rls"},
 		{"internal/plan", []string{pgx}, "the planner knows catalogs of a server; what a right policy looks like comes from rls"},
+		{"internal/blobworld", []string{"tenant", "query", "blob", "rls/rlstest"}, "what tests of blobs stand on; it knows blobs and the kit that gives a database"},
 		{"internal/redistest", nil, "a server for anybody's tests; it speaks the protocol itself"},
 		{"internal/ratio", nil, "a stopwatch needs no libraries"},
 		{"internal/traffic", nil, "requests are numbers"},
