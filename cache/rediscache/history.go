@@ -1,0 +1,76 @@
+package rediscache
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// foundGeneration is what the server says of a bucket.
+type foundGeneration struct {
+	sealed  []byte // nil: there is none
+	token   token
+	valid   bool
+	left    time.Duration // its time to live
+	history string        // the server's
+}
+
+func (c *Cache[K, V]) readGeneration(ctx context.Context, pt *part, s *shard) (found foundGeneration, err error) {
+	err = c.use(ctx, pt, func(ctx context.Context, client rueidis.Client) error {
+		// INFO has no key; the client sends it to where the others of the batch go.
+		b := client.B()
+		replies := client.DoMulti(ctx, b.Get().Key(s.name).Build(), b.Pttl().Key(s.name).Build(), b.Info().Section("replication").Build())
+		var err error
+		if found.sealed, err = bytesOrNil(replies[0]); err != nil {
+			return err
+		}
+		left, err := replies[1].AsInt64()
+		if err != nil {
+			return err
+		}
+		found.left = time.Duration(left) * time.Millisecond
+		info, err := replies[2].ToString()
+		if err != nil {
+			return err
+		}
+		found.history, err = history(info)
+		return err
+	})
+	if err != nil || found.sealed == nil {
+		return found, err
+	}
+	if plain, err := c.ring.open(s.name, found.sealed); err == nil {
+		if r, ok := parseRecord(plain); ok && r.kind == kindGeneration && len(r.payload) == len(token{}) {
+			found.token, found.valid = token(r.payload), true
+		}
+	}
+	return found, nil
+}
+
+var errHistory = errors.New(`the server does not tell its replication id (INFO replication, "master_replid"); the login needs +info|replication`)
+
+// history reads the id of the server's data set. It changes when a replica is promoted and when a server starts, so
+// whenever writes that were answered may have been lost (https://redis.io/docs/latest/operate/oss_and_stack/management/replication/,
+// "Replication ID explained").
+func history(info string) (string, error) {
+	for line := range strings.Lines(info) {
+		if id, ok := strings.CutPrefix(strings.TrimSpace(line), "master_replid:"); ok && id != "" {
+			return id, nil
+		}
+	}
+	return "", errHistory
+}
+
+func bytesOrNil(r rueidis.RedisResult) ([]byte, error) {
+	b, err := r.AsBytes()
+	if rueidis.IsRedisNil(err) {
+		return nil, nil
+	}
+	if err == nil && b == nil {
+		b = []byte{}
+	}
+	return b, err
+}
