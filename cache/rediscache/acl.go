@@ -64,7 +64,7 @@ func ACL(l Login) (string, error) {
 			return fail("each of Namespaces must have 1 to 64 characters of [A-Za-z0-9._-]")
 		}
 		for _, tag := range tags {
-			words = append(words, "~"+tag+":gen:"+namespace, "~"+tag+":g"+strings.Repeat("?", generationLength)+":"+namespace+":*")
+			words = append(words, "~"+tag+":gen:"+namespace, "~"+tag+":tag:"+namespace+":*", "~"+tag+":g"+strings.Repeat("?", generationLength)+":"+namespace+":*")
 		}
 	}
 	words = append(words, "resetchannels", "-@all")

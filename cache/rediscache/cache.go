@@ -46,7 +46,9 @@ type entry[V any] struct {
 	value   V
 	absent  bool
 	view    *view
-	expires int64 // Unix time in milliseconds; 0: not to be kept
+	expires int64         // Unix time in milliseconds; 0: not to be kept
+	cost    time.Duration // of the load that gave it
+	tags    []*tagView
 	weight  int64
 	cloned  bool // on its way in, its value is nobody else's
 }
@@ -72,7 +74,7 @@ func New[K comparable, V any](opts Options[K, V]) (*Cache[K, V], error) {
 		opts:          opts,
 		names:         names{opts.Namespace, opts.Buckets},
 		ring:          keys,
-		generationTTL: max(minGenerationTTL, 2*opts.TTL, 2*opts.NegativeTTL),
+		generationTTL: max(minGenerationTTL, 2*(opts.TTL+opts.StaleIfError), 2*opts.NegativeTTL),
 		// Until then a load that began before the deletion may try to store.
 		tombstoneTTL: opts.LoadTimeout + opts.Timeout + tombstoneMargin,
 	}
@@ -201,11 +203,15 @@ func (c *Cache[K, V]) invalidated(messages []rueidis.RedisMessage) {
 			continue // nothing of it is kept
 		}
 		pt.count(heard)
-		if p.generation == "" {
-			pt.shards[p.bucket].forget(false)
-			continue
+		switch s := &pt.shards[p.bucket]; p.kind {
+		case nameGeneration: // the tenant was invalidated, or a tag will be
+			s.forget(false)
+			c.outdateLoads(pt)
+		case nameTag:
+			s.tags.change(p.key)
+		default:
+			pt.changed(p.key, func() { c.dropLocal(pt, p.key) })
 		}
-		pt.changed(p.key, func() { c.dropLocal(pt, p.key) })
 	}
 }
 
@@ -227,6 +233,11 @@ func (c *Cache[K, V]) dropLocal(pt *part, keys ...string) {
 		return
 	}
 	_ = p.Delete(keys...)
+}
+
+// outdateLoads keeps loads under way from being joined, and from the tier in process.
+func (c *Cache[K, V]) outdateLoads(pt *part) {
+	_ = c.local.In(pt.bound).InvalidateTag() // of no tag; it fails only without a tenant
 }
 
 // weighed gives an entry its weight. A Weigh that panics gives 0, which is refused.

@@ -27,29 +27,22 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cachetest.Run(t, cachetest.Subject{NoTags: true, Open: func(t testing.TB, o cachetest.Options) cachetest.Cache {
+			cachetest.Run(t, cachetest.Subject{Open: func(t testing.TB, o cachetest.Options) cachetest.Cache {
 				s := server.Shared(t)
 				key := bytes.Repeat([]byte{1, 2}, 16)
 				opts := rediscache.Options[string, string]{
 					Redis: rueidis.ClientOption{
 						InitAddress: []string{s.Address}, Username: s.Username, Password: s.Password, ForceSingleClient: true,
 					},
-					Namespace: "conformance", Keys: [][]byte{key}, TTL: o.TTL, NegativeTTL: o.NegativeTTL, NotFound: o.NotFound,
+					Namespace: "conformance", Keys: [][]byte{key}, TTL: o.TTL, NegativeTTL: o.NegativeTTL, NotFound: o.NotFound, Tags: o.Tags,
 					Timeout: 5 * time.Second,
 				}
 				change(&opts)
 				c, err := rediscache.New(opts)
 				require.NoError(t, err)
 				t.Cleanup(c.Close)
-				return func(tc tenant.Context) cachetest.Partition { return noTags{c.In(tc)} }
+				return func(tc tenant.Context) cachetest.Partition { return c.In(tc) }
 			}})
 		})
 	}
 }
-
-// noTags fills in what the kit's interface has and this cache has not.
-type noTags struct {
-	rediscache.Partition[string, string]
-}
-
-func (noTags) InvalidateTag(...string) error { return nil }

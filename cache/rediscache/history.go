@@ -42,12 +42,24 @@ func (c *Cache[K, V]) readGeneration(ctx context.Context, pt *part, s *shard) (f
 	if err != nil || found.sealed == nil {
 		return found, err
 	}
-	if plain, err := c.ring.open(s.name, found.sealed); err == nil {
-		if r, ok := parseRecord(plain); ok && r.kind == kindGeneration && len(r.payload) == len(token{}) {
-			found.token, found.valid = token(r.payload), true
-		}
-	}
+	found.token, found.valid = c.openToken(s.name, found.sealed)
 	return found, nil
+}
+
+// openToken gives the token of a generation, the tenant's or a tag's, that stands under a name.
+func (c *Cache[K, V]) openToken(name string, sealed []byte) (token, bool) {
+	if sealed == nil {
+		return token{}, false
+	}
+	plain, err := c.ring.open(name, sealed)
+	if err != nil {
+		return token{}, false
+	}
+	r, ok := parseRecord(plain)
+	if !ok || r.kind != kindGeneration || len(r.payload) != len(token{}) {
+		return token{}, false
+	}
+	return token(r.payload), true
 }
 
 var errHistory = errors.New(`the server does not tell its replication id (INFO replication, "master_replid"); the login needs +info|replication`)

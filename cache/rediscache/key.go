@@ -15,6 +15,7 @@ import (
 //
 //	{t:<tenant>}:g<generation>:<namespace>:<key>   a value
 //	{t:<tenant>}:gen:<namespace>                   the tenant's generation
+//	{t:<tenant>}:tag:<namespace>:<tag>             a tag's generation
 //
 // and {t:<tenant>:<bucket>} in place of {t:<tenant>} where there are buckets. No two (tenant, bucket, generation,
 // namespace, key) give the same name: none of the parts before the key can hold what ends it, a generation has a fixed
@@ -52,6 +53,10 @@ func (n names) tag(id tenant.ID, bucket int) string {
 
 func (n names) generation(tag string) string { return tag + ":gen:" + n.namespace }
 
+func (n names) tagGeneration(hashTag, tag string) string {
+	return hashTag + ":tag:" + n.namespace + ":" + tag
+}
+
 func (n names) value(tag, generation, key string) string {
 	return tag + ":g" + generation + ":" + n.namespace + ":" + key
 }
@@ -73,9 +78,19 @@ func keyText(key string) string {
 type parsed struct {
 	tenant     string
 	bucket     int
-	generation string // "" for the name of a generation
-	key        string // as keyText gave it
+	kind       nameKind
+	generation string // of a value
+	key        string // of a value, or the tag, as keyText gave it
 }
+
+// nameKind says what stands under a name.
+type nameKind int
+
+const (
+	nameGeneration nameKind = iota
+	nameTag
+	nameValue
+)
 
 // parse takes apart a name of this namespace, as the server sends it in an invalidation; false for all others.
 func (n names) parse(name string) (parsed, bool) {
@@ -83,7 +98,7 @@ func (n names) parse(name string) (parsed, bool) {
 	if !ok {
 		return parsed{}, false
 	}
-	tag, rest, ok := strings.Cut(rest, "}:g")
+	tag, rest, ok := strings.Cut(rest, "}:")
 	if !ok {
 		return parsed{}, false
 	}
@@ -99,14 +114,19 @@ func (n names) parse(name string) (parsed, bool) {
 			return parsed{}, false
 		}
 	}
-	if namespace, ok := strings.CutPrefix(rest, "en:"); ok && namespace == n.namespace {
+	if namespace, ok := strings.CutPrefix(rest, "gen:"); ok && namespace == n.namespace {
 		return p, true
 	}
-	if len(rest) < generationLength+1+len(n.namespace)+1 || rest[generationLength] != ':' {
+	if name, ok := strings.CutPrefix(rest, "tag:"); ok {
+		p.kind = nameTag
+		p.key, ok = strings.CutPrefix(name, n.namespace+":")
+		return p, ok
+	}
+	if rest, ok = strings.CutPrefix(rest, "g"); !ok || len(rest) < generationLength+1 || rest[generationLength] != ':' {
 		return parsed{}, false
 	}
-	p.generation, rest = rest[:generationLength], rest[generationLength+1:]
-	p.key, ok = strings.CutPrefix(rest, n.namespace+":")
+	p.kind, p.generation = nameValue, rest[:generationLength]
+	p.key, ok = strings.CutPrefix(rest[generationLength+1:], n.namespace+":")
 	return p, ok
 }
 

@@ -41,6 +41,7 @@ func FuzzNamesNeverCollide(f *testing.F) {
 	add("a", "n", "x}:g"+someGeneration+":n:y", "a", "n", "y")
 	add("a", "en", "x", "a", "n", "en:x")
 	add("a", "n", "", "a", "n", ":")
+	add("a", "tag", "x", "a", "n", "tag:x")
 	add("a", "n", "%h"+strings.Repeat("0", 64), "a", "n", strings.Repeat("a", maxKey+1))
 	f.Fuzz(func(t *testing.T, t1 string, b1 uint8, ns1, k1, t2 string, b2 uint8, ns2, k2 string, buckets uint8) {
 		type place struct {
@@ -69,14 +70,15 @@ func FuzzNamesNeverCollide(f *testing.F) {
 			n := names{namespace: p.ns, buckets: count}
 			tag := n.tag(p.id, p.bucket)
 			type thing struct {
-				p     place
-				isKey bool
+				p    place
+				kind nameKind
 			}
 			generationOf := p
 			generationOf.key = ""
 			for name, what := range map[string]thing{
-				n.value(tag, someGeneration, keyText(p.key)): {p, true},
-				n.generation(tag): {generationOf, false},
+				n.value(tag, someGeneration, keyText(p.key)): {p, nameValue},
+				n.tagGeneration(tag, keyText(p.key)):         {p, nameTag},
+				n.generation(tag):                            {generationOf, nameGeneration},
 			} {
 				if before, ok := seen[name]; ok {
 					require.Equal(t, before, any(what), "one name for two things: %q", name)
@@ -88,11 +90,12 @@ func FuzzNamesNeverCollide(f *testing.F) {
 				require.True(t, ok)
 				require.Equal(t, p.id.String(), got.tenant)
 				require.Equal(t, p.bucket, got.bucket)
-				if what.isKey {
+				require.Equal(t, what.kind, got.kind)
+				if what.kind != nameGeneration {
 					require.Equal(t, keyText(p.key), got.key)
+				}
+				if what.kind == nameValue {
 					require.Equal(t, someGeneration, got.generation)
-				} else {
-					require.Empty(t, got.generation)
 				}
 			}
 		}
@@ -104,6 +107,7 @@ func FuzzParseName(f *testing.F) {
 	f.Add("{t:a}:gen:n", uint8(1))
 	f.Add("{t:a:1}:g"+someGeneration+":n:k", uint8(4))
 	f.Add("{t:}:g:", uint8(1))
+	f.Add("{t:a}:tag:n:x", uint8(0))
 	f.Fuzz(func(t *testing.T, name string, buckets uint8) {
 		n := names{namespace: "n", buckets: int(buckets) + 1}
 		p, ok := n.parse(name)
@@ -115,7 +119,9 @@ func FuzzParseName(f *testing.F) {
 			return
 		}
 		tag := n.tag(id, p.bucket)
-		if p.generation == "" {
+		if p.kind == nameTag {
+			require.Equal(t, n.tagGeneration(tag, p.key), name)
+		} else if p.kind == nameGeneration {
 			require.Equal(t, n.generation(tag), name)
 		} else {
 			require.Equal(t, n.value(tag, p.generation, p.key), name)

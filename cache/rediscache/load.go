@@ -36,6 +36,7 @@ func (p Partition[K, V]) GetOrLoad(key K, load func(tc tenant.Context) (V, error
 		return none, err
 	}
 	if e, ok := p.inProcess(pt, k); ok {
+		p.refreshIfDue(pt, k, key, e, load)
 		return p.result(e)
 	}
 	_, _ = c.view(p.tc, pt, c.shardOf(pt, k)) // before the flight: learning of a generation ends those that began before
@@ -44,15 +45,18 @@ func (p Partition[K, V]) GetOrLoad(key K, load func(tc tenant.Context) (V, error
 		e, err := c.local.In(p.tc).GetOrLoad(k, flight)
 		switch {
 		case err != nil:
-			return none, err
-		case e.expires == 0 || p.good(pt, k, e): // 0: it comes from a load, not from what was kept
+			return p.insteadOf(err, pt, k)
+		case e.expires == 0: // it comes from a load, not from what was kept
+			return p.result(e)
+		case p.good(pt, k, e):
+			p.refreshIfDue(pt, k, key, e, load)
 			return p.result(e)
 		}
 		c.dropLocal(pt, k)
 	}
 	e, err := flight(p.tc)
 	if err != nil {
-		return none, err
+		return p.insteadOf(err, pt, k)
 	}
 	return p.result(e)
 }
@@ -67,20 +71,28 @@ func (p Partition[K, V]) result(e entry[V]) (V, error) {
 
 // flight looks at the server and then loads; it runs once for all who wait.
 func (p Partition[K, V]) flight(tc tenant.Context, pt *part, k string, key K, load func(tenant.Context) (V, error)) (entry[V], error) {
-	c := p.cache
-	look := c.readOne(tc, pt, k)
-	l := &look
-	if l.found {
-		return c.weighed(l.entry()), nil
+	look := p.cache.readOne(tc, pt, k)
+	if look.found {
+		return p.cache.weighed(look.entry()), nil
 	}
+	return p.load(tc, pt, &look, key, load)
+}
+
+// load calls the loader for what a look did not find, and stores what it gives.
+func (p Partition[K, V]) load(tc tenant.Context, pt *part, l *look[V], key K, load func(tenant.Context) (V, error)) (entry[V], error) {
+	c := p.cache
 	pt.count(loads)
+	began := time.Now()
 	value, err := load(tc)
 	var it *item[V]
 	switch {
 	case err == nil:
-		it = p.loaded(pt, l, key, value)
-	case errors.Is(err, c.opts.NotFound) && c.opts.NegativeTTL > 0:
-		it = p.missing(l)
+		it = p.loaded(pt, l, key, value, time.Since(began))
+	case errors.Is(err, c.opts.NotFound):
+		if it = p.missing(l); c.opts.NegativeTTL == 0 {
+			c.store(tc, pt, []*item[V]{it})
+			return entry[V]{}, err
+		}
 	default:
 		return entry[V]{}, err
 	}
@@ -89,31 +101,37 @@ func (p Partition[K, V]) flight(tc tenant.Context, pt *part, k string, key K, lo
 }
 
 // loaded prepares what a load gave. What can't be stored is given all the same, and counted.
-func (p Partition[K, V]) loaded(pt *part, l *look[V], key K, value V) *item[V] {
-	it := &item[V]{look: l, entry: entry[V]{value: value}}
-	ttl, err := p.cache.life(key, value)
+func (p Partition[K, V]) loaded(pt *part, l *look[V], key K, value V, cost time.Duration) *item[V] {
+	it, err := p.draft("GetOrLoad", pt, key, value)
 	if err != nil {
-		pt.count(encoding)
+		it = p.nothing(l)
+		it.entry = entry[V]{value: value}
 		return it
 	}
-	if ttl < time.Millisecond {
-		pt.count(lifetime)
-		return it
+	if it.look = l; p.cache.opts.EarlyRefresh > 0 {
+		it.record.cost, it.entry.cost = min(cost, maxTTL), min(cost, maxTTL)
 	}
-	data, err := p.encode("GetOrLoad", pt, value)
-	if err != nil {
-		return it
-	}
-	it.ttl = ttl
-	it.record = record{kind: kindValue, expires: time.Now().Add(ttl).UnixMilli(), payload: data}
 	return it
 }
 
 // missing prepares that there is none.
 func (p Partition[K, V]) missing(l *look[V]) *item[V] {
+	if p.cache.opts.NegativeTTL == 0 {
+		return p.nothing(l)
+	}
 	ttl := max(time.Millisecond, p.cache.jittered(p.cache.opts.NegativeTTL))
 	return &item[V]{
 		look: l, entry: entry[V]{absent: true}, ttl: ttl,
 		record: record{kind: kindAbsent, expires: time.Now().Add(ttl).UnixMilli()},
 	}
+}
+
+// nothing prepares that nothing is kept: a mark in place of an older value, if there is one.
+func (p Partition[K, V]) nothing(l *look[V]) *item[V] {
+	it := &item[V]{look: l}
+	if l.found || l.late {
+		it.ttl = p.cache.tombstoneTTL
+		it.record = tombstone(it.ttl)
+	}
+	return it
 }

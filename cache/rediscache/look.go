@@ -11,10 +11,15 @@ import (
 // look is what a read of the server found.
 type look[V any] struct {
 	found   bool
+	late    bool // it is over, but not longer than StaleIfError
 	absent  bool // it is known that there is none
 	value   V
-	expires int64 // Unix time in milliseconds
-	view    *view // nil: the server could not be asked
+	expires int64         // Unix time in milliseconds
+	cost    time.Duration // of the load that gave it
+	stamps  []stamp
+	tags    []*tagView // the views of stamps
+	view    *view      // nil: the server could not be asked
+	changes uint64     // what the bucket had heard when it was looked at
 	name    string
 	seen    []byte // the head of what stood there, nil for none: a load may replace this and nothing else
 	began   time.Time
@@ -25,7 +30,7 @@ type look[V any] struct {
 
 // entry is what the tier in process may keep of it.
 func (l *look[V]) entry() entry[V] {
-	return entry[V]{value: l.value, absent: l.absent, view: l.view, expires: l.expires}
+	return entry[V]{value: l.value, absent: l.absent, view: l.view, expires: l.expires, cost: l.cost, tags: l.tags}
 }
 
 // readOne asks the server for one key of a tenant: one round trip once its generation is known.
@@ -36,6 +41,7 @@ func (c *Cache[K, V]) readOne(ctx context.Context, pt *part, key string) (l look
 		if l.view, l.problem = c.view(ctx, pt, l.shard); l.problem != nil {
 			break
 		}
+		l.changes = l.shard.changed()
 		l.name = c.names.value(l.shard.tag, l.view.generation, key)
 		var raw []byte
 		l.problem = c.use(ctx, pt, func(ctx context.Context, client rueidis.Client) (err error) {
@@ -48,7 +54,9 @@ func (c *Cache[K, V]) readOne(ctx context.Context, pt *part, key string) (l look
 			l.problem = errUnsettled
 			continue
 		default:
-			c.take(pt, &l, raw)
+			if c.take(pt, &l, raw); len(l.stamps) > 0 {
+				c.checkTags(ctx, pt, &l)
+			}
 			return l
 		}
 		break
@@ -80,6 +88,13 @@ func (c *Cache[K, V]) read(ctx context.Context, pt *part, keys []string) []look[
 	for _, l := range left {
 		*l = look[V]{key: l.key, shard: l.shard, began: l.began, problem: errUnsettled}
 	}
+	var tagged []*look[V]
+	for i := range looks {
+		if len(looks[i].stamps) > 0 {
+			tagged = append(tagged, &looks[i])
+		}
+	}
+	c.checkTags(ctx, pt, tagged...)
 	for i := range looks {
 		pt.countRead(looks[i].found)
 	}
@@ -94,6 +109,7 @@ func (c *Cache[K, V]) readOnce(ctx context.Context, pt *part, looks []*look[V]) 
 			l.view = nil
 			continue
 		}
+		l.changes = l.shard.changed()
 		l.name = c.names.value(l.shard.tag, l.view.generation, l.key)
 		asked = append(asked, l)
 	}
@@ -141,18 +157,27 @@ func (c *Cache[K, V]) take(pt *part, l *look[V], raw []byte) {
 	}
 	c.link.trust()
 	r, ok := parseRecord(plain)
+	now := time.Now()
 	switch {
 	case !ok, r.kind == kindTombstone:
-	case r.over(time.Now()):
-		pt.count(expired)
-	case r.kind == kindAbsent:
+		return
+	case r.over(now):
+		if l.late = r.kind == kindValue && !r.over(now.Add(-c.opts.StaleIfError)); !l.late {
+			pt.count(expired)
+			return
+		}
+	}
+	switch r.kind {
+	case kindAbsent:
 		l.found, l.absent, l.expires = true, true, r.expires
-	case r.kind == kindValue:
+	case kindValue:
 		value, err := guardHook(func() (V, error) { return c.opts.Decode(r.payload) })
 		if err != nil {
+			l.late = false
 			pt.count(unread)
 			return
 		}
-		l.found, l.value, l.expires = true, value, r.expires
+		l.found, l.value, l.expires, l.cost, l.stamps = !l.late, value, r.expires, r.cost, r.tags
+	default: // of a later version
 	}
 }

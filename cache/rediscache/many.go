@@ -1,6 +1,9 @@
 package rediscache
 
 import (
+	"slices"
+	"time"
+
 	"github.com/septum-go/septum/cache"
 	"github.com/septum-go/septum/tenant"
 )
@@ -100,7 +103,8 @@ func (p Partition[K, V]) GetOrLoadMany(keys []K, load func(tc tenant.Context, ke
 		} else {
 			found, err = flight(p.tc, left)
 		}
-		left = left[:0]
+		asked := left
+		left = nil
 		for k, e := range found {
 			switch {
 			case e.expires != 0 && try < maxTries && !p.good(pt, k, e):
@@ -111,7 +115,8 @@ func (p Partition[K, V]) GetOrLoadMany(keys []K, load func(tc tenant.Context, ke
 			}
 		}
 		if err != nil {
-			return values, err
+			asked = slices.DeleteFunc(asked, func(k string) bool { _, ok := values[byText[k]]; return ok })
+			return values, p.insteadOfMany(err, pt, asked, func(k string, value V) { values[byText[k]] = value })
 		}
 	}
 	return values, nil
@@ -137,21 +142,25 @@ func (p Partition[K, V]) flightMany(tc tenant.Context, pt *part, texts []string,
 		return found, nil
 	}
 	pt.count(loads)
+	began := time.Now()
 	values, err := load(tc, keys)
+	cost := time.Since(began)
 	if err != nil {
 		return nil, err
 	}
 	items := make([]*item[V], 0, len(missing))
 	for i, l := range missing {
 		if value, ok := values[keys[i]]; ok {
-			items = append(items, p.loaded(pt, l, keys[i], value))
-		} else if c.opts.NegativeTTL > 0 {
+			items = append(items, p.loaded(pt, l, keys[i], value, cost))
+		} else {
 			items = append(items, p.missing(l))
 		}
 	}
 	c.store(tc, pt, items)
-	for _, it := range items {
-		found[it.look.key] = c.weighed(it.entry)
+	for i, it := range items {
+		if _, ok := values[keys[i]]; ok || it.entry.absent {
+			found[it.look.key] = c.weighed(it.entry)
+		}
 	}
 	return found, nil
 }

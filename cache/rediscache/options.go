@@ -40,6 +40,14 @@ type Options[K comparable, V any] struct {
 	// the Set.
 	Lifetime func(key K, value V) time.Duration
 
+	// EarlyRefresh is the β of XFetch, as in cache.Options: the greater, the earlier GetOrLoad begins to load anew before a
+	// value expires, in the background. What a load took is stored with the value, so it holds for all programs. 0: off.
+	EarlyRefresh float64
+	// StaleIfError is how long after its TTL a value is still served by GetOrLoad and GetOrLoadMany when the loader fails.
+	// The server keeps it so much longer, and has to answer: what can't be looked at may have been deleted. Never after a
+	// Delete or an invalidation, and never when the loader says that there is none. 0: off; at most 30 days.
+	StaleIfError time.Duration
+
 	// NotFound is the loader's error that means "there is none", matched with errors.Is, and what a cached absence gives
 	// back. nil: cache.ErrNotFound. Programs on rls say query.ErrNotFound.
 	NotFound error
@@ -52,6 +60,11 @@ type Options[K comparable, V any] struct {
 	// Clone copies a value on the way into and out of the tier in process, so that callers can't change what others read.
 	// nil: values are shared there, which is right for those that nobody changes.
 	Clone func(value V) V
+
+	// Tags names the groups that a value belongs to, for InvalidateTag: at most 16. nil: none. They stand readable on the
+	// server, one small key for each tag, tenant and bucket; reading a value whose tags this program has not met lately takes one more
+	// round trip.
+	Tags func(key K, value V) []string
 
 	// EncodeKey gives a key's text. Different keys must have different texts. nil: texts and integers are themselves; other
 	// types need one. The text is readable on the server, so a name or a secret does not belong into it.
@@ -130,6 +143,10 @@ func (o Options[K, V]) withDefaults() (Options[K, V], error) {
 		return o, optionError("LoadTimeout, Timeout, BreakFor and Local.TTL can't be negative, nor LoadTimeout more than 30 days")
 	case o.BreakAfter < 0 || o.BreakAfter > math.MaxInt32:
 		return o, optionError("BreakAfter can't be negative")
+	case o.StaleIfError < 0 || o.StaleIfError > maxTTL:
+		return o, optionError("StaleIfError must lie between 0 and 30 days")
+	case math.IsNaN(o.EarlyRefresh) || math.IsInf(o.EarlyRefresh, 0) || o.EarlyRefresh < 0:
+		return o, optionError("EarlyRefresh must be a finite number, 0 or more")
 	case math.IsNaN(o.Jitter) || o.Jitter >= 1:
 		return o, optionError("Jitter must be a number less than 1")
 	case o.MaxValue < 0 || o.MaxValue > maxMaxValue:
@@ -212,7 +229,7 @@ func (o Options[K, V]) client(onInvalidations func([]rueidis.RedisMessage)) (rue
 	c.WriteBufferEachConn = orDefault(c.WriteBufferEachConn, 64<<10)
 	c.Dialer.Timeout = orDefault(c.Dialer.Timeout, time.Second)
 	c.ConnWriteTimeout = orDefault(c.ConnWriteTimeout, 2*time.Second)
-	guard(&c, o.MaxValue+sealedExtra+recordHead+(64<<10))
+	guard(&c, o.MaxValue+sealedExtra+recordHead+recordExtra+(64<<10))
 	return c, nil
 }
 

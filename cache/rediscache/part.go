@@ -20,6 +20,8 @@ type part struct {
 
 	mu    sync.Mutex
 	fills map[string]*fill // reads under way that will put what they find into the tier in process
+	// refreshes are the keys that are loaded anew in the background.
+	refreshes map[string]bool
 }
 
 // fill is one read under way of a key.

@@ -91,6 +91,11 @@ func (p Partition[K, V]) inProcess(pt *part, key string) (entry[V], bool) {
 
 // good says whether an entry was read or stored under the generation that is the current one.
 func (p Partition[K, V]) good(pt *part, key string, e entry[V]) bool {
+	for _, t := range e.tags {
+		if t.gone.Load() {
+			return false
+		}
+	}
 	s := p.cache.shardOf(pt, key)
 	if s.current.Load() == e.view {
 		return true
@@ -144,11 +149,11 @@ func (p Partition[K, V]) fill(pt *part, f *fill, l *look[V]) {
 }
 
 // Set stores a value, on the server before it returns. A load of the key that is under way, in this program or another,
-// won't overwrite it. Errors: cache.ErrRefused, with the reason; cache.ErrUnavailable when the server may not have it: then
-// what it holds of the tenant's bucket is not used by this program until it was invalidated.
+// won't overwrite it. Errors: cache.ErrRefused, with the reason: what was stored for the key before is then gone;
+// cache.ErrUnavailable when the server may not have it: then what it holds of the tenant's bucket is not used by this
+// program until it was invalidated.
 func (p Partition[K, V]) Set(key K, value V) error {
-	c := p.cache
-	pt, err := c.of(p.tc)
+	pt, err := p.cache.of(p.tc)
 	if err != nil {
 		return err
 	}
@@ -156,24 +161,40 @@ func (p Partition[K, V]) Set(key K, value V) error {
 	if err != nil {
 		return err
 	}
-	data, err := p.encode("Set", pt, value)
-	if err != nil {
-		return err
+	it, err := p.draft("Set", pt, key, value)
+	if err != nil { // what was there is no longer what the caller wants it to be
+		return errors.Join(err, p.forget("Set", pt, []string{k}))
 	}
-	ttl, err := c.life(key, value)
-	if err != nil {
-		pt.count(encoding)
-		return refused("Set", "Lifetime failed", err)
-	}
-	if ttl < time.Millisecond {
-		pt.count(lifetime)
-		return refused("Set", "its Lifetime is less than a millisecond", nil)
-	}
-	err = p.write("Set", pt, []string{k}, record{kind: kindValue, expires: time.Now().Add(ttl).UnixMilli(), payload: data}, ttl)
+	err = p.write("Set", pt, []string{k}, it.record, it.ttl, it.labels)
 	if err == nil {
 		pt.count(sets)
 	}
 	return err
+}
+
+// draft makes of a value what is to be stored; an error says why it can't be, and it was counted.
+func (p Partition[K, V]) draft(op string, pt *part, key K, value V) (*item[V], error) {
+	c := p.cache
+	data, err := p.encode(op, pt, value)
+	if err != nil {
+		return nil, err
+	}
+	ttl, err := c.life(key, value)
+	if err != nil {
+		pt.count(encoding)
+		return nil, refused(op, "Lifetime failed", err)
+	}
+	if ttl < time.Millisecond {
+		pt.count(lifetime)
+		return nil, refused(op, "its Lifetime is less than a millisecond", nil)
+	}
+	labels, err := c.labels(key, value)
+	if err != nil {
+		pt.count(encoding)
+		return nil, refused(op, "Tags failed, or gave more than 16", err)
+	}
+	r := record{kind: kindValue, expires: time.Now().Add(ttl).UnixMilli(), payload: data}
+	return &item[V]{entry: entry[V]{value: value}, record: r, ttl: ttl + c.opts.StaleIfError, labels: labels}, nil
 }
 
 // encode gives a value's form on the server.
@@ -193,8 +214,7 @@ func (p Partition[K, V]) encode(op string, pt *part, value V) ([]byte, error) {
 // Delete forgets keys, on the server before it returns. A load of one that is under way, in this program or another, gives its
 // callers what it finds, and won't store it. Errors: cache.ErrUnavailable, as of Set.
 func (p Partition[K, V]) Delete(keys ...K) error {
-	c := p.cache
-	pt, err := c.of(p.tc)
+	pt, err := p.cache.of(p.tc)
 	if err != nil || len(keys) == 0 {
 		return err
 	}
@@ -204,10 +224,7 @@ func (p Partition[K, V]) Delete(keys ...K) error {
 			return err
 		}
 	}
-	// What is deleted leaves a mark for as long as a load may take that read before, and would store after.
-	r := record{kind: kindTombstone, expires: time.Now().Add(c.tombstoneTTL).UnixMilli()}
-	err = p.write("Delete", pt, texts, r, c.tombstoneTTL)
-	if err == nil {
+	if err = p.forget("Delete", pt, texts); err == nil {
 		for range keys {
 			pt.count(deletes)
 		}
@@ -215,8 +232,18 @@ func (p Partition[K, V]) Delete(keys ...K) error {
 	return err
 }
 
+// forget leaves a mark in place of keys, for as long as a load may take that read before, and would store after.
+func (p Partition[K, V]) forget(op string, pt *part, keys []string) error {
+	ttl := p.cache.tombstoneTTL
+	return p.write(op, pt, keys, tombstone(ttl), ttl, nil)
+}
+
+func tombstone(ttl time.Duration) record {
+	return record{kind: kindTombstone, expires: time.Now().Add(ttl).UnixMilli()}
+}
+
 // write puts one record under keys, whatever stands there.
-func (p Partition[K, V]) write(op string, pt *part, keys []string, r record, ttl time.Duration) error {
+func (p Partition[K, V]) write(op string, pt *part, keys []string, r record, ttl time.Duration, labels []string) error {
 	c := p.cache
 	drop := func() {
 		for _, k := range keys {
@@ -225,7 +252,7 @@ func (p Partition[K, V]) write(op string, pt *part, keys []string, r record, ttl
 	}
 	drop()
 	defer drop() // our own write is not told to us
-	err := p.writeRemote(pt, keys, r, ttl)
+	err := p.writeRemote(pt, keys, r, ttl, labels)
 	if err == nil {
 		return nil
 	}
@@ -235,9 +262,8 @@ func (p Partition[K, V]) write(op string, pt *part, keys []string, r record, ttl
 	return unavailable(op, owedHint, err)
 }
 
-func (p Partition[K, V]) writeRemote(pt *part, keys []string, r record, ttl time.Duration) error {
+func (p Partition[K, V]) writeRemote(pt *part, keys []string, r record, ttl time.Duration, labels []string) error {
 	c := p.cache
-	plain := r.append(make([]byte, 0, recordHead+len(r.payload)))
 	names, sealed := make([]string, len(keys)), make([]string, len(keys))
 	for i, k := range keys {
 		s := c.shardOf(pt, k)
@@ -245,8 +271,15 @@ func (p Partition[K, V]) writeRemote(pt *part, keys []string, r record, ttl time
 		if err != nil {
 			return err
 		}
+		if len(labels) > 0 {
+			views, err := c.tagViews(p.tc, pt, s, labels, true)
+			if err != nil {
+				return err
+			}
+			r.tags, _ = stamps(labels, views)
+		}
 		names[i] = c.names.value(s.tag, v.generation, k)
-		bytes, err := c.ring.seal(names[i], plain)
+		bytes, err := c.ring.seal(names[i], r.append(make([]byte, 0, recordHead+len(r.payload))))
 		if err != nil {
 			return err
 		}

@@ -8,15 +8,16 @@ import (
 	"github.com/redis/rueidis"
 )
 
-func (c *Cache[K, V]) sealGeneration(s *shard, t token) (string, error) {
-	sealed, err := c.ring.seal(s.name, record{kind: kindGeneration, payload: t[:]}.append(nil))
+// sealToken is what stands under the name of a generation, the tenant's or a tag's.
+func (c *Cache[K, V]) sealToken(name string, t token) (string, error) {
+	sealed, err := c.ring.seal(name, record{kind: kindGeneration, payload: t[:]}.append(nil))
 	return string(sealed), err
 }
 
 // firstGeneration makes one where there is none, unless another process is faster. It was never used before, so whatever
 // values are left on the server stay out of reach.
 func (c *Cache[K, V]) firstGeneration(ctx context.Context, pt *part, s *shard, newest token) error {
-	sealed, err := c.sealGeneration(s, newToken(time.Now(), newest))
+	sealed, err := c.sealToken(s.name, newToken(time.Now(), newest))
 	if err != nil {
 		return err
 	}
@@ -44,7 +45,7 @@ func (c *Cache[K, V]) renew(ctx context.Context, pt *part, shards ...*shard) err
 		tokens[i], owed[i] = newToken(time.Now(), s.newest), s.owed
 		s.mu.Unlock()
 		var err error
-		if sealed[i], err = c.sealGeneration(s, tokens[i]); err != nil {
+		if sealed[i], err = c.sealToken(s.name, tokens[i]); err != nil {
 			return err
 		}
 	}

@@ -23,6 +23,7 @@ type shard struct {
 	current atomic.Pointer[view] // nil: not known
 	asking  chan struct{}        // held by the one who asks the server
 	fails   atomic.Uint64        // how often asking failed
+	tags    tagTable             // of values in it
 
 	mu      sync.Mutex
 	changes uint64  // of what may have changed the generation
@@ -62,6 +63,16 @@ func (s *shard) forget(lost bool) {
 	}
 	s.forgetLocked()
 	s.mu.Unlock()
+	if lost {
+		s.tags.change()
+	}
+}
+
+// changed counts what was heard so far.
+func (s *shard) changed() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changes
 }
 
 func (s *shard) forgetLocked() {

@@ -16,6 +16,9 @@ type Stats struct {
 	Loads  uint64 // loaders called
 	Sets   uint64 // values and absences stored on the server
 
+	StaleServed    uint64 // expired values served because the loader failed
+	EarlyRefreshes uint64 // loads begun before the value expired
+
 	Errors  uint64 // exchanges that failed: the server is gone, slow, or answered with an error
 	Skipped uint64 // exchanges not begun, since the breaker is open
 	Outages uint64 // how often the breaker opened; of a tenant's part always 0
@@ -28,14 +31,15 @@ type Stats struct {
 
 	// What was not stored, and why.
 	RefusedTooLarge uint64 // longer than MaxValue
-	RefusedEncoding uint64 // Encode failed, or EncodeKey or Lifetime panicked
+	RefusedEncoding uint64 // Encode failed, EncodeKey, Lifetime or Tags panicked, or there are too many tags
 	RefusedLifetime uint64 // Lifetime gave less than a millisecond
 	RefusedStale    uint64 // loaded before an invalidation, a Delete or a Set, or for longer than LoadTimeout (C06)
 
-	Invalidations uint64 // calls of InvalidateTenant
-	Deletes       uint64 // keys deleted
-	Heard         uint64 // changes by others that the server told of
-	Incidents     uint64 // what OnIncident was told
+	Invalidations    uint64 // calls of InvalidateTenant
+	TagInvalidations uint64 // calls of InvalidateTag
+	Deletes          uint64 // keys deleted
+	Heard            uint64 // changes by others that the server told of
+	Incidents        uint64 // what OnIncident was told
 
 	Available bool // the breaker is closed
 }
@@ -48,6 +52,8 @@ const (
 	misses
 	loads
 	sets
+	staleServed
+	earlyRefreshes
 	failures
 	skipped
 	outages
@@ -60,6 +66,7 @@ const (
 	lifetime
 	stale
 	invalidations
+	tagInvalidations
 	deletes
 	heard
 	incidents
@@ -73,9 +80,10 @@ func (c *counters) stats() Stats {
 	get := func(which counter) uint64 { return c[which].Load() }
 	return Stats{
 		Hits: get(hits), Misses: get(misses), Loads: get(loads), Sets: get(sets),
+		StaleServed: get(staleServed), EarlyRefreshes: get(earlyRefreshes),
 		Errors: get(failures), Skipped: get(skipped), Outages: get(outages),
 		Forged: get(forged), Expired: get(expired), Unread: get(unread), Fallbacks: get(fallbacks),
 		RefusedTooLarge: get(tooLarge), RefusedEncoding: get(encoding), RefusedLifetime: get(lifetime), RefusedStale: get(stale),
-		Invalidations: get(invalidations), Deletes: get(deletes), Heard: get(heard), Incidents: get(incidents),
+		Invalidations: get(invalidations), TagInvalidations: get(tagInvalidations), Deletes: get(deletes), Heard: get(heard), Incidents: get(incidents),
 	}
 }

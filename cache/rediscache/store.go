@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -14,6 +15,7 @@ type item[V any] struct {
 	look   *look[V]
 	entry  entry[V]
 	record record
+	labels []string      // the tags, as keyText gave them
 	ttl    time.Duration // 0: not to be stored
 	sealed []byte
 }
@@ -21,6 +23,7 @@ type item[V any] struct {
 // store puts what loads gave where their looks found nothing, if nothing has happened to the key or the tenant since. The
 // tier in process may keep those whose changes the server will tell of; their entries get an end.
 func (c *Cache[K, V]) store(ctx context.Context, pt *part, items []*item[V]) {
+	c.stampAll(ctx, pt, items)
 	var fresh []*item[V]
 	for _, it := range items {
 		l := it.look
@@ -41,7 +44,9 @@ func (c *Cache[K, V]) store(ctx context.Context, pt *part, items []*item[V]) {
 		}
 		// That exchange is on another connection, which tells ours: the next read may be kept in process, this can't.
 		if stored, err := c.replace(ctx, pt, it); err == nil && stored {
-			pt.count(sets)
+			if it.record.kind != kindTombstone {
+				pt.count(sets)
+			}
 		} else if err == nil {
 			pt.count(stale)
 		}
@@ -120,6 +125,28 @@ func (c *Cache[K, V]) life(key K, value V) (time.Duration, error) {
 	}
 	return c.jittered(ttl), nil
 }
+
+// labels gives a value's tags as they stand in names.
+func (c *Cache[K, V]) labels(key K, value V) ([]string, error) {
+	if c.opts.Tags == nil {
+		return nil, nil
+	}
+	tags, err := guardHook(func() ([]string, error) { return c.opts.Tags(key, value), nil })
+	if err != nil {
+		return nil, err
+	}
+	list := make([]string, len(tags))
+	for i, tag := range tags {
+		list[i] = keyText(tag)
+	}
+	slices.Sort(list)
+	if list = slices.Compact(list); len(list) > maxTags {
+		return nil, errTooManyTags
+	}
+	return list, nil
+}
+
+var errTooManyTags = errors.New("too many tags")
 
 func (c *Cache[K, V]) jittered(ttl time.Duration) time.Duration {
 	ttl -= time.Duration(c.opts.Jitter * rand.Float64() * float64(ttl))
