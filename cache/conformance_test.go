@@ -15,7 +15,7 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	cachetest.Run(t, cachetest.Subject{Open: func(t testing.TB, o cachetest.Options) cachetest.Cache {
 		c, err := cache.New(cache.Options[string, string]{
-			Capacity: 10_000, TTL: o.TTL, NegativeTTL: o.NegativeTTL, NotFound: o.NotFound, Tags: o.Tags,
+			Capacity: 10_000, TTL: o.TTL, NegativeTTL: o.NegativeTTL, StaleIfError: o.StaleIfError, NotFound: o.NotFound, Tags: o.Tags,
 		})
 		require.NoError(t, err)
 		return func(tc tenant.Context) cachetest.Partition { return c.In(tc) }

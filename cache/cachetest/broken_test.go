@@ -34,6 +34,7 @@ type broken struct {
 	oneByOne     bool // GetOrLoadMany loads each key by itself
 	truncate     bool
 	swallow      bool // absences are ErrMiss
+	always       bool // what was once stored stands in for each load that fails
 }
 
 func (b broken) key(key string) string {
@@ -130,7 +131,11 @@ func (b broken) GetOrLoad(key string, load func(tenant.Context) (string, error))
 			return got, err
 		})
 	}
-	return b.Partition.GetOrLoad(b.key(key), load)
+	got, err := b.Partition.GetOrLoad(b.key(key), load)
+	if b.always && err != nil && load != nil {
+		return "old", nil
+	}
+	return got, err
 }
 
 func (b broken) GetOrLoadMany(keys []string, load func(tenant.Context, []string) (map[string]string, error)) (map[string]string, error) {
@@ -166,7 +171,7 @@ func (b broken) GetOrLoadMany(keys []string, load func(tenant.Context, []string)
 func subject(t *testing.T, fault broken, change func(*cache.Options[string, string]), in func(tenant.Context) tenant.Context) Subject {
 	t.Helper()
 	return Subject{Open: func(t testing.TB, o Options) Cache {
-		opts := cache.Options[string, string]{Capacity: 10_000, TTL: o.TTL, NegativeTTL: o.NegativeTTL, NotFound: o.NotFound, Tags: o.Tags}
+		opts := cache.Options[string, string]{Capacity: 10_000, TTL: o.TTL, NegativeTTL: o.NegativeTTL, StaleIfError: o.StaleIfError, NotFound: o.NotFound, Tags: o.Tags}
 		if change != nil {
 			change(&opts)
 		}
@@ -238,7 +243,9 @@ func TestTheKitFindsBrokenCaches(t *testing.T) {
 		{name: "one by one", fault: broken{oneByOne: true}, breaks: []string{"many keys are loaded at once"}},
 		{name: "truncated values", fault: broken{truncate: true}, breaks: []string{"a value comes back"}},
 		{name: "swallowed absences", fault: broken{swallow: true}, breaks: []string{"an absence is remembered"}},
-		{name: "no expiry", change: func(o *options) { o.TTL = 0 }, breaks: []string{"a value expires"}},
+		{name: "no expiry", change: func(o *options) { o.TTL, o.StaleIfError = 0, 0 }, breaks: []string{"a value expires"}},
+		{name: "nothing stands in", change: func(o *options) { o.StaleIfError = 0 }, breaks: []string{"an expired value stands in"}},
+		{name: "anything stands in", fault: broken{always: true}, breaks: []string{"an expired value stands in"}},
 		{name: "absences for ever", change: func(o *options) { o.NegativeTTL *= 100 }, breaks: []string{"an absence is remembered"}},
 	}
 	t.Run("caches", func(t *testing.T) { //nolint:paralleltest // what they found is looked at below

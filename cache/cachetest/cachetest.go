@@ -50,10 +50,12 @@ type Cache func(tc tenant.Context) Partition
 // Options are what a test of the kit needs of the cache that it opens. Zero fields are left at the cache's defaults.
 // The capacity must be at least 10,000 small entries.
 type Options struct {
-	TTL         time.Duration                    // of values, exact to a quarter; absent: nothing expires during the test
-	NegativeTTL time.Duration                    // of absences; absent: they are not remembered
-	NotFound    error                            // the loader's "there is none"
-	Tags        func(key, value string) []string // the groups of an entry
+	TTL         time.Duration // of values, exact to a quarter; absent: nothing expires during the test
+	NegativeTTL time.Duration // of absences; absent: they are not remembered
+	// StaleIfError is how long after its TTL a value stands in for a load that fails; absent: not at all.
+	StaleIfError time.Duration
+	NotFound     error                            // the loader's "there is none"
+	Tags         func(key, value string) []string // the groups of an entry
 }
 
 // Subject is the cache under test.
@@ -63,8 +65,8 @@ type Subject struct {
 	Open func(t testing.TB, o Options) Cache
 	// Sleep lets time pass for the cache. nil: time.Sleep.
 	Sleep func(time.Duration)
-	// NoTags says that the cache has no tags.
-	NoTags bool
+	// NoTags says that the cache has no tags, NoStale that it has no StaleIfError.
+	NoTags, NoStale bool
 }
 
 // Run runs all rules, each as a subtest whose name is the rule.
@@ -74,7 +76,7 @@ func Run(t *testing.T, s Subject) {
 		t.Fatal("cachetest: Subject.Open is nil")
 	}
 	for _, r := range rules() {
-		if r.tags && s.NoTags {
+		if r.tags && s.NoTags || r.stale && s.NoStale {
 			continue
 		}
 		t.Run(strings.ReplaceAll(r.name, " ", "_"), func(t *testing.T) {
@@ -91,6 +93,7 @@ type rule struct {
 	name   string
 	threat string // the ids of docs/threats.md, or what else it is about
 	tags   bool   // it needs InvalidateTag
+	stale  bool   // it needs StaleIfError
 	check  func(r *room) error
 }
 

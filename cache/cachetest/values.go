@@ -16,6 +16,7 @@ func valueRules() []rule {
 		{name: "a value comes back as it was stored", threat: "values", check: comesBack},
 		{name: "a value expires", threat: "TTL", check: expires},
 		{name: "an absence is remembered, and expires", threat: "C04", check: absences},
+		{name: "an expired value stands in for a load that fails, until it is deleted", threat: "C06", stale: true, check: staleIfError},
 		{name: "a value takes an absence's place, and the reverse", threat: "absences", check: absenceAndValue},
 	}
 }
@@ -85,6 +86,47 @@ func absences(r *room) error {
 	r.sleep(ttl + ttl/4)
 	if err := load(); !errors.Is(err, none) || loads != 2 {
 		return wrong(err, "an absence was remembered beyond its NegativeTTL")
+	}
+	return nil
+}
+
+func staleIfError(r *room) error {
+	const ttl = 200 * time.Millisecond
+	none, broken := errors.New("there is none"), errors.New("no connection")
+	a, _, err := r.two(Options{TTL: ttl, StaleIfError: hour, NotFound: none})
+	if err != nil {
+		return err
+	}
+	keys := []string{"kept", "deleted", "deleted meanwhile", "gone", "invalidated"}
+	for _, key := range keys {
+		if err := a.Set(key, "old"); err != nil {
+			return err
+		}
+	}
+	r.sleep(ttl + ttl/4)
+	fail := func(key string, before func() error) error {
+		got, err := a.GetOrLoad(key, func(tenant.Context) (string, error) { return "", errors.Join(before(), broken) })
+		if err == nil && got != "old" {
+			return errors.New("the value is another one")
+		}
+		return err
+	}
+	nothing := func() error { return nil }
+	if err := errors.Join(expect(a, "kept", ""), fail("kept", nothing), a.Delete("deleted")); err != nil {
+		return wrong(err, "an expired value did not stand in for a load that failed")
+	}
+	if _, err := a.GetOrLoad("gone", func(tenant.Context) (string, error) { return "", none }); !errors.Is(err, none) {
+		return wrong(err, "the loader's word that there is none did not come back")
+	}
+	for key, err := range map[string]error{
+		"deleted":           fail("deleted", nothing),
+		"deleted meanwhile": fail("deleted meanwhile", func() error { return a.Delete("deleted meanwhile") }),
+		"gone":              fail("gone", nothing),
+		"invalidated":       fail("invalidated", a.InvalidateTenant),
+	} {
+		if !errors.Is(err, broken) {
+			return wrong(err, "a value came back that was "+key)
+		}
 	}
 	return nil
 }

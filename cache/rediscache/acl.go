@@ -33,7 +33,7 @@ var commands = []string{
 // names of its namespaces, and on no channel. It is for Redis 7 and Valkey; for Redis 6 leave out +sunsubscribe, and for
 // 6.0 resetchannels as well. Errors: cache.ErrOptions.
 //
-//	ACL SETUSER charts reset on #… resetkeys ~{t:*}:gen:charts … resetchannels -@all +get …
+//	ACL SETUSER charts reset on #… resetkeys ~{t:*}:gen:charts ~{t:*}:tag:charts:* … resetchannels -@all +get …
 func ACL(l Login) (string, error) {
 	fail := func(hint string) (string, error) {
 		return "", &cache.Error{Op: "ACL", Err: cache.ErrOptions, Hint: hint}

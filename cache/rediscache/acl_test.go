@@ -33,6 +33,7 @@ func TestALoginThatMayDoWhatACacheNeedsAndNothingElse(t *testing.T) {
 	o := options(s)
 	o.Redis = admit(t, s, Login{User: "app", Password: "correct horse battery", Namespaces: []string{"test"}})
 	o.Buckets = 3
+	o.Tags = oneTag
 	c := open(t, o)
 	tc := newTenant(t, "a")
 	p := c.In(tc)
@@ -52,13 +53,17 @@ func TestALoginThatMayDoWhatACacheNeedsAndNothingElse(t *testing.T) {
 	many, err := p.GetMany([]string{"k", "l", "m"})
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"k": "v", "l": "w"}, many)
+	require.NoError(t, p.InvalidateTag("t"))
+	_, err = p.Get("l")
+	require.ErrorIs(t, err, cache.ErrMiss)
+	require.NoError(t, p.Set("l", "w"))
 	require.NoError(t, p.InvalidateTenant())
 	_, err = p.Get("k")
 	require.ErrorIs(t, err, cache.ErrMiss)
 	stats := c.Stats()
 	require.Zero(t, stats.Errors)
 	require.Zero(t, stats.Incidents)
-	require.Equal(t, uint64(3), stats.Sets, "two loads, the second in place of the deletion's mark, and a Set")
+	require.Equal(t, uint64(4), stats.Sets, "two loads, the second in place of the deletion's mark, and two Sets")
 
 	// And nothing else does.
 	thief := &redistest.Server{Address: s.Address, Username: "app", Password: "correct horse battery"}
@@ -67,7 +72,7 @@ func TestALoginThatMayDoWhatACacheNeedsAndNothingElse(t *testing.T) {
 	for _, command := range [][]string{
 		{"KEYS", "*"}, {"SCAN", "0"}, {"RANDOMKEY"}, {"DBSIZE"}, {"FLUSHALL"}, {"FLUSHDB"}, {"CONFIG", "GET", "*"}, {"MONITOR"},
 		{"EVAL", "return 1", "0"}, {"FUNCTION", "LIST"}, {"DEL", values[0]}, {"DUMP", values[0]}, {"SORT", values[0]},
-		{"GET", "k"}, {"SET", "k", "v"}, {"GET", other}, {"SET", other, "v"}, {"GET", "{t:a}:other"}, {"GET", "{t:a}:gen:testing"},
+		{"GET", "{t:a}:tag:other:t"}, {"GET", "k"}, {"SET", "k", "v"}, {"GET", other}, {"SET", other, "v"}, {"GET", "{t:a}:other"}, {"GET", "{t:a}:gen:testing"},
 		{"GET", "x{t:a}:gen:test"}, {"INFO"}, {"INFO", "server"}, {"ACL", "LIST"}, {"CLIENT", "LIST"}, {"CLIENT", "KILL", "ID", "1"},
 		{"SUBSCRIBE", "c"}, {"PUBLISH", "c", "m"}, {"CLUSTER", "RESET"}, {"REPLICAOF", "NO", "ONE"}, {"SHUTDOWN"},
 	} {

@@ -34,7 +34,7 @@ func TestConformance(t *testing.T) {
 					Redis: rueidis.ClientOption{
 						InitAddress: []string{s.Address}, Username: s.Username, Password: s.Password, ForceSingleClient: true,
 					},
-					Namespace: "conformance", Keys: [][]byte{key}, TTL: o.TTL, NegativeTTL: o.NegativeTTL, NotFound: o.NotFound, Tags: o.Tags,
+					Namespace: "conformance", Keys: [][]byte{key}, TTL: o.TTL, NegativeTTL: o.NegativeTTL, StaleIfError: o.StaleIfError, NotFound: o.NotFound, Tags: o.Tags,
 					Timeout: 5 * time.Second,
 				}
 				change(&opts)

@@ -61,6 +61,7 @@ func ExampleACL() {
 	fmt.Println(strings.Contains(rule, "-@all"), strings.Contains(rule, "+keys"), err)
 	// Output:
 	// ~{t:*}:gen:charts
+	// ~{t:*}:tag:charts:*
 	// ~{t:*}:g??????????????????????:charts:*
 	// true false <nil>
 }

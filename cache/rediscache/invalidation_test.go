@@ -41,11 +41,12 @@ func TestOtherProgramsChangesReachTheTierInProcess(t *testing.T) {
 		"set":        func(p Partition[string, string]) error { return p.Set("k", "new") },
 		"delete":     func(p Partition[string, string]) error { return p.Delete("k") },
 		"invalidate": func(p Partition[string, string]) error { return p.InvalidateTenant() },
+		"tag":        func(p Partition[string, string]) error { return p.InvalidateTag("no such tag", "t") },
 	} {
 		for _, buckets := range []int{1, 5} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				here, there, tc := two(t, func(o *Options[string, string]) { o.Buckets = buckets })
+				here, there, tc := two(t, func(o *Options[string, string]) { o.Buckets, o.Tags = buckets, oneTag })
 				other := newTenant(t, "other")
 				require.NoError(t, there.In(tc).Set("k", "old"))
 				require.NoError(t, there.In(other).Set("k", "theirs"))
@@ -109,6 +110,9 @@ func TestALoadThatBeganBeforeAChangeElsewhereDoesNotStore(t *testing.T) {
 		"set":                    {nil, func(p Partition[string, string]) error { return p.Set("k", "new") }, "new"},
 		"set after delete":       {func(p Partition[string, string]) error { return p.Delete("k") }, func(p Partition[string, string]) error { return p.Set("k", "new") }, "new"},
 		"invalidate":             {nil, func(p Partition[string, string]) error { return p.InvalidateTenant() }, ""},
+		"tag":                    {nil, func(p Partition[string, string]) error { return p.InvalidateTag("t") }, ""},
+		"tag that was met":       {func(p Partition[string, string]) error { return p.Set("l", "v") }, func(p Partition[string, string]) error { return p.InvalidateTag("t") }, ""},
+		"tag after delete":       {func(p Partition[string, string]) error { return p.Delete("k") }, func(p Partition[string, string]) error { return p.InvalidateTag("t") }, ""},
 		"invalidate after delete": {
 			func(p Partition[string, string]) error { return p.Delete("k") },
 			func(p Partition[string, string]) error { return p.InvalidateTenant() }, "",
@@ -128,9 +132,10 @@ func TestALoadThatBeganBeforeAChangeElsewhereDoesNotStore(t *testing.T) {
 		} {
 			t.Run(name+"/"+mode, func(t *testing.T) {
 				t.Parallel()
-				here, there, tc := two(t, nil)
+				here, there, tc := two(t, func(o *Options[string, string]) { o.Tags = oneTag })
 				if c.before != nil {
 					require.NoError(t, c.before(there.In(tc)))
+					_, _ = here.In(tc).GetMany([]string{"k", "l"})
 				}
 				v, err := load(here.In(tc), func() { require.NoError(t, c.change(there.In(tc))) })
 				require.NoError(t, err)

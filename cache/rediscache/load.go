@@ -2,6 +2,7 @@ package rediscache
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/septum-go/septum/cache"
@@ -40,7 +41,14 @@ func (p Partition[K, V]) GetOrLoad(key K, load func(tc tenant.Context) (V, error
 		return p.result(e)
 	}
 	_, _ = c.view(p.tc, pt, c.shardOf(pt, k)) // before the flight: learning of a generation ends those that began before
-	flight := func(tc tenant.Context) (entry[V], error) { return p.flight(tc, pt, k, key, load) }
+	var looked atomic.Bool                    // this caller's flight found it on the server
+	flight := func(tc tenant.Context) (entry[V], error) {
+		look := c.readOne(tc, pt, k)
+		if looked.Store(look.found); look.found {
+			return c.weighed(look.entry()), nil
+		}
+		return p.load(tc, pt, &look, key, load)
+	}
 	for range maxTries {
 		e, err := c.local.In(p.tc).GetOrLoad(k, flight)
 		switch {
@@ -49,7 +57,9 @@ func (p Partition[K, V]) GetOrLoad(key K, load func(tc tenant.Context) (V, error
 		case e.expires == 0: // it comes from a load, not from what was kept
 			return p.result(e)
 		case p.good(pt, k, e):
-			p.refreshIfDue(pt, k, key, e, load)
+			if looked.Load() {
+				p.refreshIfDue(pt, k, key, e, load)
+			}
 			return p.result(e)
 		}
 		c.dropLocal(pt, k)
@@ -67,15 +77,6 @@ func (p Partition[K, V]) result(e entry[V]) (V, error) {
 		return none, p.cache.opts.NotFound
 	}
 	return e.value, nil
-}
-
-// flight looks at the server and then loads; it runs once for all who wait.
-func (p Partition[K, V]) flight(tc tenant.Context, pt *part, k string, key K, load func(tenant.Context) (V, error)) (entry[V], error) {
-	look := p.cache.readOne(tc, pt, k)
-	if look.found {
-		return p.cache.weighed(look.entry()), nil
-	}
-	return p.load(tc, pt, &look, key, load)
 }
 
 // load calls the loader for what a look did not find, and stores what it gives.

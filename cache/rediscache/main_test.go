@@ -68,6 +68,9 @@ func options(s *redistest.Server) Options[string, string] {
 	return Options[string, string]{Redis: login(s), Namespace: "test", Keys: [][]byte{testKey(7)}, Jitter: -1, Timeout: 2 * time.Second}
 }
 
+// oneTag puts all under one tag.
+func oneTag(string, string) []string { return []string{"t"} }
+
 func open[K comparable, V any](t testing.TB, o Options[K, V]) *Cache[K, V] {
 	t.Helper()
 	c, err := New(o)
@@ -95,7 +98,7 @@ func stored(t testing.TB, client rueidis.Client, tc tenant.Context) (values, gen
 		page, err := client.Do(context.Background(), client.B().Scan().Cursor(cursor).Match("{t:"+tc.Tenant().String()+"*").Count(10000).Build()).AsScanEntry()
 		require.NoError(t, err)
 		for _, name := range page.Elements {
-			if strings.Contains(name, "}:gen:") {
+			if strings.Contains(name, "}:gen:") || strings.Contains(name, "}:tag:") {
 				generations = append(generations, name)
 			} else {
 				values = append(values, name)

@@ -21,14 +21,23 @@ func impatient(s *redistest.Server, d *diary) Options[string, string] {
 	return o
 }
 
+// outage is a server of a test's own and one program on it, whose incidents stand in the diary.
+func outage(t *testing.T, change func(*Options[string, string])) (*redistest.Server, *Cache[string, string], *diary) {
+	t.Helper()
+	s, d := redistest.Start(t), &diary{}
+	o := impatient(s, d)
+	if change != nil {
+		change(&o)
+	}
+	return s, open(t, o), d
+}
+
 // The server is away when the program starts, and comes, and goes, and comes back: reads are misses, loads go on, writes say
 // that they failed, and nobody has to do anything.
 func TestAServerThatComesAndGoes(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
+	s, c, d := outage(t, nil)
 	require.NoError(t, s.Kill())
-	d := &diary{}
-	c := open(t, impatient(s, d))
 	tc := newTenant(t, "away")
 	load, _ := counted("v")
 	for round := range 2 {
@@ -73,11 +82,7 @@ func TestAServerThatComesAndGoes(t *testing.T) {
 // The server hangs: no call takes longer than a few timeouts, and once the breaker is open none is spent on it.
 func TestAServerThatHangs(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
-	d := &diary{}
-	o := impatient(s, d)
-	o.BreakFor = 10 * time.Second
-	c := open(t, o)
+	s, c, d := outage(t, func(o *Options[string, string]) { o.BreakFor = 10 * time.Second })
 	tc := newTenant(t, "hang")
 	require.NoError(t, c.In(tc).Set("k", "v"))
 	require.NoError(t, s.Pause())
@@ -102,9 +107,8 @@ func TestAServerThatHangs(t *testing.T) {
 // Many callers miss at once while the server is away: one load runs.
 func TestLoadsRunOnceWithoutAServer(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
+	s, c, _ := outage(t, nil)
 	require.NoError(t, s.Kill())
-	c := open(t, impatient(s, &diary{}))
 	tc := newTenant(t, "once")
 	load, loads := counted("v")
 	var wg sync.WaitGroup
@@ -134,14 +138,16 @@ func TestAWriteThatFailedIsMadeGood(t *testing.T) {
 		"set":        func(p Partition[string, string]) error { return p.Set("k", "new") },
 		"delete":     func(p Partition[string, string]) error { return p.Delete("k") },
 		"invalidate": func(p Partition[string, string]) error { return p.InvalidateTenant() },
+		"tag":        func(p Partition[string, string]) error { return p.InvalidateTag("t") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := redistest.Start(t)
-			d := &diary{}
-			o := impatient(s, d)
-			o.BreakAfter = 1000 // reads go on
-			c, other := open(t, o), open(t, o)
+			var o Options[string, string]
+			s, c, _ := outage(t, func(opts *Options[string, string]) {
+				opts.BreakAfter, opts.Tags = 1000, oneTag // reads go on
+				o = *opts
+			})
+			other := open(t, o)
 			tc := newTenant(t, "owed")
 			require.NoError(t, c.In(tc).Set("k", "old"))
 			inProcess(t, c, tc, "k", "old")
@@ -171,11 +177,7 @@ func TestAWriteThatFailedIsMadeGood(t *testing.T) {
 // A caller that goes away is no failure of the server.
 func TestACallerThatGoesAwayDoesNotOpenTheBreaker(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
-	d := &diary{}
-	o := impatient(s, d)
-	o.Timeout = 10 * time.Second
-	c := open(t, o)
+	s, c, d := outage(t, func(o *Options[string, string]) { o.Timeout = 10 * time.Second })
 	tc := newTenant(t, "gone")
 	require.NoError(t, c.In(tc).Set("k", "v"))
 	require.NoError(t, s.Pause())

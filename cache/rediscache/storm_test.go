@@ -18,12 +18,12 @@ import (
 	"github.com/septum-go/septum/internal/redistest"
 )
 
-// stormTime is how long a storm lasts: SEPTUM_STORM, else two seconds.
+// stormTime is how long a storm lasts: SEPTUM_STORM, else a second.
 func stormTime(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("SEPTUM_STORM")
 	if text == "" {
-		return 2 * time.Second
+		return time.Second
 	}
 	d, err := time.ParseDuration(text)
 	require.NoError(t, err, "SEPTUM_STORM is a duration")
@@ -49,6 +49,7 @@ func TestStormTheServerComesAndGoes(t *testing.T) {
 	d := &diary{}
 	o := Options[string, string]{
 		Redis: login(s), Namespace: "storm", Keys: [][]byte{testKey(3)}, Buckets: 2,
+		Tags: func(key, _ string) []string { return []string{parity(key)} }, EarlyRefresh: 1, TTL: 300 * time.Millisecond,
 		Timeout: 100 * time.Millisecond, BreakAfter: 3, BreakFor: 20 * time.Millisecond, OnIncident: d.write,
 	}
 	programs := []*Cache[string, string]{open(t, o), open(t, o)}
@@ -106,7 +107,18 @@ func TestStormTheServerComesAndGoes(t *testing.T) {
 						for k := range now {
 							raise(&floor.versions[i][k], now[k])
 						}
-					case 2, 3, 4, 5:
+					case 2: // as much, and a tag is
+						var now [len(db.versions[0])]int64
+						for k := k % 2; k < len(now); k += 2 {
+							now[k] = db.versions[i][k].Add(1)
+						}
+						if p.InvalidateTag(parity(key)) != nil {
+							failedWrites.Add(1)
+						}
+						for k := range now {
+							raise(&floor.versions[i][k], now[k])
+						}
+					case 3, 4, 5:
 						if v, err := p.Get(key); err == nil {
 							check(v, least)
 						} else if !errors.Is(err, cache.ErrMiss) {
@@ -182,6 +194,9 @@ func TestStormTheServerComesAndGoes(t *testing.T) {
 	require.Zero(t, d.count(IncidentForged))
 	t.Logf("%d values served, %d writes that the server may not have heard of, %d outages", served.Load(), failedWrites.Load(), d.count(IncidentOutage))
 }
+
+// parity is a key's tag.
+func parity(key string) string { return strings.Repeat("x", int(key[0]-'0')%2) }
 
 // mark names a value; version -1 gives what stands before the version.
 func mark(tc tcContext, key string, version int64) string {

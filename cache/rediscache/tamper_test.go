@@ -3,6 +3,7 @@ package rediscache
 import (
 	"bytes"
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,10 +28,13 @@ func remote(t *testing.T, change func(*Options[string, string])) (*Cache[string,
 // C03: flip any byte of any stored value, of each kind: a miss and an incident, never a value.
 func TestAnyByteFlippedIsAMissAndAnIncident(t *testing.T) {
 	t.Parallel()
-	c, d := remote(t, func(o *Options[string, string]) { o.NegativeTTL = time.Minute })
+	c, d := remote(t, func(o *Options[string, string]) {
+		o.NegativeTTL, o.Tags = time.Minute, func(_, v string) []string { return strings.Fields(v)[1:] }
+	})
 	client := raw(t, shared.Shared(t))
 	for what, prepare := range map[string]func(p Partition[string, string]) error{
 		"value":    func(p Partition[string, string]) error { return p.Set("k", "v") },
+		"tagged":   func(p Partition[string, string]) error { return p.Set("k", "v tag") },
 		"deletion": func(p Partition[string, string]) error { return p.Delete("k") },
 		"absence": func(p Partition[string, string]) error {
 			_, err := p.GetOrLoad("k", func(tcContext) (string, error) { return "", cache.ErrNotFound })
@@ -42,7 +46,7 @@ func TestAnyByteFlippedIsAMissAndAnIncident(t *testing.T) {
 		require.NoError(t, prepare(c.In(tc)), what)
 		values, generations := stored(t, client, tc)
 		require.Len(t, values, 1, what)
-		require.Len(t, generations, 1, what)
+		require.Len(t, generations, map[string]int{"tagged": 2, "value": 1, "deletion": 1, "absence": 1}[what], what)
 		good := get(t, client, values[0])
 		for i := range good {
 			forged := bytes.Clone(good)
@@ -164,7 +168,7 @@ func TestAValueAfterItsEndIsAMiss(t *testing.T) {
 // Every key has a time to live, also after everything that can be done.
 func TestEveryKeyExpires(t *testing.T) {
 	t.Parallel()
-	c, _ := remote(t, func(o *Options[string, string]) { o.NegativeTTL = time.Minute; o.Buckets = 3 })
+	c, _ := remote(t, func(o *Options[string, string]) { o.NegativeTTL, o.Buckets, o.Tags = time.Minute, 3, oneTag })
 	client := raw(t, shared.Shared(t))
 	tc := newTenant(t, "ttl")
 	p := c.In(tc)
@@ -176,10 +180,11 @@ func TestEveryKeyExpires(t *testing.T) {
 	_, _ = p.GetOrLoad("b", load)
 	_, _ = p.GetOrLoad("d", absent)
 	_, _ = p.GetOrLoadMany([]string{"e", "f"}, func(_ tcContext, keys []string) (map[string]string, error) { return map[string]string{"e": "v"}, nil })
+	require.NoError(t, p.InvalidateTag("t", "u"))
 	require.NoError(t, p.InvalidateTenant())
 	_, _ = p.GetOrLoad("a", load)
 	values, generations := stored(t, client, tc)
-	require.Len(t, generations, 3)
+	require.Len(t, generations, 3*3, "the tenant's and two tags', in three buckets")
 	for _, name := range append(values, generations...) {
 		left, err := client.Do(context.Background(), client.B().Pttl().Key(name).Build()).AsInt64()
 		require.NoError(t, err)
