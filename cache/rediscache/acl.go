@@ -18,6 +18,8 @@ type Login struct {
 	Namespaces []string
 	// Tenants are the only ones that the login reaches, for programs that serve one tenant or a few. None: all.
 	Tenants []tenant.ID
+	// Redis6 leaves out what Redis 6.2 does not know yet and would refuse the rule for.
+	Redis6 bool
 }
 
 // commands are all that a Cache and its client send. None runs a script, lists keys, or empties anything.
@@ -25,13 +27,13 @@ var commands = []string{
 	"hello", "ping", "client|tracking", // a connection
 	"cluster|slots", "cluster|shards", "asking", // a cluster
 	"info|replication",                          // the server's history
+	"role",                                      // what a Sentinel calls the primary is one
 	"get", "set", "getrange", "pttl", "pexpire", // values and generations
 	"watch", "unwatch", "multi", "exec", "discard", "unsubscribe", "punsubscribe", "sunsubscribe", // a dedicated connection, and its cleaning
 }
 
 // ACL gives the command that makes a login which may do exactly what a [Cache] needs: the commands one by one, on the
-// names of its namespaces, and on no channel. It is for Redis 7 and Valkey; for Redis 6 leave out +sunsubscribe, and for
-// 6.0 resetchannels as well. Errors: cache.ErrOptions.
+// names of its namespaces, and on no channel. It is for Redis 6.2 (with Login.Redis6), Redis 7 and Valkey. Errors: cache.ErrOptions.
 //
 //	ACL SETUSER charts reset on #… resetkeys ~{t:*}:gen:charts ~{t:*}:tag:charts:* … resetchannels -@all +get …
 func ACL(l Login) (string, error) {
@@ -69,6 +71,9 @@ func ACL(l Login) (string, error) {
 	}
 	words = append(words, "resetchannels", "-@all")
 	for _, command := range commands {
+		if l.Redis6 && command == "sunsubscribe" {
+			continue
+		}
 		words = append(words, "+"+command)
 	}
 	return strings.Join(words, " "), nil

@@ -16,6 +16,12 @@ import (
 // admit makes a login on a server by the text that ACL gave.
 func admit(t *testing.T, s *redistest.Server, l Login) rueidis.ClientOption {
 	t.Helper()
+	hello, err := raw(t, s).Do(context.Background(), raw(t, s).B().Hello().Build()).AsMap()
+	require.NoError(t, err)
+	version := hello["version"]
+	number, err := version.ToString()
+	require.NoError(t, err)
+	l.Redis6 = strings.HasPrefix(number, "6.")
 	text, err := ACL(l)
 	require.NoError(t, err)
 	require.NotContains(t, text, l.Password)

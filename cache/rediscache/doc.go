@@ -1,4 +1,4 @@
-// Package rediscache keeps a cache's values on a Redis (6 or newer) or Valkey server or cluster that many programs share, and
+// Package rediscache keeps a cache's values on a Redis (6.2 or newer) or Valkey server or cluster that many programs share, and
 // the busiest of them in process. It has the methods of package cache, and its promises: a tenant can't read, change or
 // push out another tenant's values, and whose values they are is said by the [tenant.Context] alone.
 //

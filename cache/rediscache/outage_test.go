@@ -149,7 +149,7 @@ func TestAWriteThatFailedIsMadeGood(t *testing.T) {
 			})
 			other := open(t, o)
 			tc := newTenant(t, "owed")
-			require.NoError(t, c.In(tc).Set("k", "old"))
+			require.Eventually(t, func() bool { return c.In(tc).Set("k", "old") == nil }, 10*time.Second, time.Millisecond)
 			inProcess(t, c, tc, "k", "old")
 			inProcess(t, other, tc, "k", "old")
 			_, err := s.Do(context.Background(), "ACL", "SETUSER", "default", "-set")

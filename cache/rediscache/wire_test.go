@@ -1,6 +1,7 @@
 package rediscache
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -56,8 +57,6 @@ func TestWhatIsNotTheProtocolEndsTheConnection(t *testing.T) {
 		"too deep":                    strings.Repeat("*1\r\n", maxDepth+1),
 		"streamed":                    "$?\r\n",
 		"an attribute":                "|1\r\n+a\r\n+b\r\n",
-		"a subscription":              ">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n",
-		"a message":                   ">3\r\n+message\r\n+c\r\n+m\r\n",
 		"a push that is nothing":      ">0\r\n",
 		"a push inside":               "*1\r\n>1\r\n+invalidate\r\n",
 		"a push whose kind is a list": ">2\r\n*1\r\n+invalidate\r\n+x\r\n",
@@ -68,6 +67,57 @@ func TestWhatIsNotTheProtocolEndsTheConnection(t *testing.T) {
 			t.Parallel()
 			p := parser{maxBulk: 100}
 			require.ErrorIs(t, p.feed([]byte(text)), errWire)
+		})
+	}
+}
+
+// Each answer is to a question; those about subscriptions are more or fewer than one.
+func TestAnswersFitTheirQuestions(t *testing.T) {
+	t.Parallel()
+	command := func(words ...string) (text string) {
+		text = fmt.Sprintf("*%d\r\n", len(words))
+		for _, w := range words {
+			text += fmt.Sprintf("$%d\r\n%s\r\n", len(w), w)
+		}
+		return text
+	}
+	push := func(kind string) string { return ">3\r\n+" + kind + "\r\n+c\r\n:1\r\n" }
+	get, ping, unsubscribe := command("GET", "k"), command("PING"), command("UNSUBSCRIBE")+command("PING")
+	for name, c := range map[string]struct {
+		sent, came string
+		fits       bool
+	}{
+		"an answer":                     {get, "+OK\r\n", true},
+		"an answer too many":            {get, "+OK\r\n+OK\r\n", false},
+		"an answer to nothing":          {"", "+OK\r\n", false},
+		"an invalidation":               {"", push("invalidate"), true},
+		"a subscription of two":         {command("SUBSCRIBE", "a", "b") + get, push("subscribe") + push("subscribe") + "+v\r\n", true},
+		"a message":                     {command("SUBSCRIBE", "a"), push("subscribe") + push("message"), true},
+		"a message of nothing":          {command("SUBSCRIBE", "a"), push("subscribe") + ">1\r\n+message\r\n", false},
+		"a subscription too many":       {command("SUBSCRIBE", "a"), push("subscribe") + push("subscribe"), false},
+		"a subscription to nothing":     {get, push("subscribe"), false},
+		"a subscription as an answer":   {command("SUBSCRIBE", "a"), "+OK\r\n", false},
+		"a subscription that is denied": {command("SUBSCRIBE", "a") + get, "-NOPERM\r\n+v\r\n", true},
+		"an end":                        {unsubscribe + get, push("unsubscribe") + "+PONG\r\n+v\r\n", true},
+		"an end of two":                 {unsubscribe + get, push("unsubscribe") + push("unsubscribe") + "+PONG\r\n+v\r\n", true},
+		"an end that is denied":         {unsubscribe + get, "-NOPERM\r\n+PONG\r\n+v\r\n", true},
+		"an end and no pong":            {unsubscribe, push("unsubscribe") + "+OK\r\n", false},
+		"an end, and two answers":       {unsubscribe, push("unsubscribe") + "+PONG\r\n+OK\r\n", false},
+		"an end without a push":         {unsubscribe, "+PONG\r\n", false},
+		"an end that nobody asked for":  {ping, push("sunsubscribe") + "+PONG\r\n", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var d dialogue
+			out, in := parser{maxBulk: 100, each: d.asked}, parser{maxBulk: 100, each: d.answered}
+			require.NoError(t, out.feed([]byte(c.sent)))
+			if err := in.feed([]byte(c.came)); c.fits {
+				require.NoError(t, err)
+				require.Equal(t, d.sent, d.done)
+				require.Empty(t, d.special)
+			} else {
+				require.ErrorIs(t, err, errWire)
+			}
 		})
 	}
 }

@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,7 +23,11 @@ var errNone = errors.New("redistest: no redis-server or valkey-server on this ma
 // binary finds the server's program.
 func binary() (string, error) {
 	if path := os.Getenv(EnvBinary); path != "" {
-		return path, nil
+		found, err := exec.LookPath(path)
+		if err != nil {
+			return "", fmt.Errorf("redistest: %s: %w", EnvBinary, err)
+		}
+		return found, nil
 	}
 	for _, name := range []string{"redis-server", "valkey-server"} {
 		if path, err := exec.LookPath(name); err == nil {

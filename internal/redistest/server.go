@@ -53,6 +53,31 @@ const startTimeout = 20 * time.Second
 // Open starts a server with further configuration, such as "--appendonly", "yes". Close it. Without persistence
 // configured it keeps nothing over a restart.
 func Open(ctx context.Context, args ...string) (*Server, error) {
+	return launch(ctx, func(s *Server, port string) ([]string, error) {
+		s.Password = rand.Text()
+		return append([]string{
+			"--port", port, "--bind", "127.0.0.1", "--requirepass", s.Password, "--dir", s.dir,
+			"--save", "", "--appendonly", "no", "--daemonize", "no", "--loglevel", "notice",
+		}, args...), nil
+	})
+}
+
+// OpenSentinel starts a Sentinel that watches a server under a name. Close it.
+func OpenSentinel(ctx context.Context, name string, primary *Server) (*Server, error) {
+	return launch(ctx, func(s *Server, port string) ([]string, error) {
+		host, at, err := net.SplitHostPort(primary.Address)
+		if err != nil {
+			return nil, err
+		}
+		file := filepath.Join(s.dir, "sentinel.conf") // it wants one that it can write
+		text := "port " + port + "\nbind 127.0.0.1\ndir " + s.dir + "\nsentinel monitor " + name + " " + host + " " + at + " 1\n" +
+			"sentinel auth-pass " + name + " " + primary.Password + "\n"
+		return []string{file, "--sentinel"}, os.WriteFile(file, []byte(text), 0o600)
+	})
+}
+
+// launch starts the server's program with the arguments that configure gives.
+func launch(ctx context.Context, configure func(s *Server, port string) ([]string, error)) (*Server, error) {
 	path, err := binary()
 	if err != nil {
 		return nil, err
@@ -67,11 +92,12 @@ func Open(ctx context.Context, args ...string) (*Server, error) {
 		if err != nil {
 			return nil, errors.Join(err, os.RemoveAll(dir))
 		}
-		s := &Server{Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Password: rand.Text(), dir: dir}
-		s.args = append([]string{
-			path, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--requirepass", s.Password, "--dir", dir,
-			"--save", "", "--appendonly", "no", "--daemonize", "no", "--loglevel", "notice",
-		}, args...)
+		s := &Server{Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), dir: dir}
+		args, err := configure(s, strconv.Itoa(port))
+		if err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
+		s.args = append([]string{path}, args...)
 		if lost = s.Restart(ctx); lost == nil {
 			return s, nil
 		}

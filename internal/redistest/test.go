@@ -13,6 +13,18 @@ import (
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s, err := Open(context.Background(), args...)
+	return lend(t, s, err)
+}
+
+// Sentinel gives a test a Sentinel of its own that watches a server, and closes it at the test's end.
+func Sentinel(t testing.TB, name string, primary *Server) *Server {
+	t.Helper()
+	s, err := OpenSentinel(context.Background(), name, primary)
+	return lend(t, s, err)
+}
+
+func lend(t testing.TB, s *Server, err error) *Server {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
