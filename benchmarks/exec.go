@@ -75,6 +75,8 @@ func execBenchmarks() []benchmark {
 				return ratio.Compare(together(w.bare), together(w.scoped), ratio.Settings{Slice: 50 * time.Millisecond})
 			})
 		}},
+		{"exec.pool8x32.client", "none: this process's processor time for it", processors(pooled, together, clientTime)},
+		{"exec.pool8x32.server", "none: the server's processor time for it", processors(pooled, together, serverTime)},
 		{"exec.bulk100k", "≤ 1.10 of bare CopyFrom's processor time", bulk(true)},
 		{"exec.bulk100k.plain", "≤ 1.35 of bare CopyFrom's processor time, without a loader", bulk(false)},
 	}
@@ -170,6 +172,9 @@ func openWorldWith(ctx context.Context, delay time.Duration, ready ready) (_ *wo
 	bare, err := pgxpool.ParseConfig(bareURL)
 	if err != nil {
 		return nil, err
+	}
+	if w.db.Pooler() == rls.Pooled {
+		bare.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
 	if w.maxConns > 0 {
 		bare.MaxConns = int32(w.maxConns)

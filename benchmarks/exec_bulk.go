@@ -2,14 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -105,62 +98,6 @@ func (w *world) cpu(ctx context.Context, load func() error) (time.Duration, erro
 	if err := w.pool.QueryRow(ctx, "select pg_backend_pid()").Scan(&backend); err != nil {
 		return 0, err
 	}
-	before, err := cpuNow(backend)
-	if err != nil {
-		return 0, err
-	}
-	if err := load(); err != nil {
-		return 0, err
-	}
-	after, err := cpuNow(backend)
-	return after - before, err
-}
-
-// tick is the unit of /proc's times on Linux.
-const tick = 10 * time.Millisecond
-
-// cpuNow adds up what this process, the server and all its processes have used.
-func cpuNow(backend int) (time.Duration, error) {
-	var self syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &self); err != nil {
-		return 0, err
-	}
-	total := time.Duration(self.Utime.Nano() + self.Stime.Nano())
-	postmaster, _, err := processTimes(strconv.Itoa(backend))
-	if err != nil {
-		return 0, fmt.Errorf("the server's processes must run on this machine: %w", err)
-	}
-	found, err := filepath.Glob("/proc/[0-9]*")
-	if err != nil {
-		return 0, err
-	}
-	for _, dir := range found {
-		pid := filepath.Base(dir)
-		parent, used, err := processTimes(pid)
-		if err == nil && (parent == postmaster || pid == postmaster) {
-			total += used
-		}
-	}
-	return total, nil
-}
-
-// processTimes reads a process's parent and times from /proc/<pid>/stat, see proc(5).
-func processTimes(pid string) (parent string, used time.Duration, err error) {
-	text, err := os.ReadFile("/proc/" + pid + "/stat")
-	if err != nil {
-		return "", 0, err
-	}
-	_, rest, ok := strings.Cut(string(text), ") ") // the name in front may hold anything
-	fields := strings.Fields(rest)
-	if !ok || len(fields) < 15 {
-		return "", 0, errors.New("/proc has another form than expected")
-	}
-	for _, i := range []int{11, 12, 13, 14} { // its own times, and those of children that it waited for
-		n, err := strconv.ParseInt(fields[i], 10, 64)
-		if err != nil {
-			return "", 0, err
-		}
-		used += time.Duration(n) * tick
-	}
-	return fields[1], used, nil
+	used, err := w.cpuOf(backend, load)
+	return used.client + used.server, err
 }
