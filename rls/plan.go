@@ -125,6 +125,9 @@ func Plan(ctx context.Context, conn *pgx.Conn, catalog *query.Catalog, o PlanOpt
 }
 
 func (r *Roadmap) make(ctx context.Context, conn *pgx.Conn, catalog *query.Catalog, o PlanOptions) error {
+	if err := idle(conn); err != nil {
+		return err
+	}
 	options := Options{AppRole: o.AppRole, TenantFrom: o.TenantFrom, Schema: o.Schema}
 	relations, err := auditRelations(catalog, options)
 	if err != nil {

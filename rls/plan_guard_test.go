@@ -3,10 +3,12 @@ package rls_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/septum-go/septum/query"
 	"github.com/septum-go/septum/rls"
 	"github.com/septum-go/septum/rls/rlstest"
@@ -164,4 +166,101 @@ func TestReadSchemaDescribesWhatIsThere(t *testing.T) {
 	visits, _ := catalog.Relation("visits")
 	require.Equal(t, "bigint", visits.Columns[0].Type)
 	require.Equal(t, "names", p.Views[0].Name)
+}
+
+// A plan is whole or there is none: what ends it early gives a typed error and no steps.
+func TestPlanIsWholeOrNone(t *testing.T) {
+	t.Parallel()
+	d := rlstest.New(t, rlstest.Schema(twoTables))
+	catalog := query.MustCatalog(query.TenantColumn("tenant_id", query.BigInt), query.Tenant("parents", "children"))
+	fails := func(conn *pgx.Conn, catalog *query.Catalog, kind error) {
+		t.Helper()
+		roadmap, err := rls.Plan(t.Context(), conn, catalog, rls.PlanOptions{AppRole: d.AppRole})
+		var typed *rls.Error
+		require.ErrorAs(t, err, &typed)
+		if kind != nil {
+			require.ErrorIs(t, err, kind)
+		}
+		require.Empty(t, roadmap.Steps)
+		require.Empty(t, roadmap.Obstacles)
+	}
+
+	// It needs no rights but to connect.
+	_, url := d.Login(t, "NOINHERIT")
+	nobody, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	defer nobody.Close(context.WithoutCancel(t.Context()))
+	roadmap, err := rls.Plan(t.Context(), nobody, catalog, rls.PlanOptions{AppRole: d.AppRole})
+	require.NoError(t, err)
+	require.Equal(t, len(planFor(t, d, rls.PlanOptions{}, "parents", "children").Steps), len(roadmap.Steps))
+	schema, err := rls.ReadSchema(t.Context(), nobody)
+	require.NoError(t, err)
+	require.Len(t, schema.Relations, 2)
+
+	// The catalog of another database; a connection in a transaction; one that the server ends; a context that is over.
+	owner := d.Owner(t)
+	fails(owner, query.MustCatalog(query.TenantColumn("tenant_id", query.BigInt), query.Tenant("elsewhere")), rls.ErrPlan)
+	tx, err := owner.Begin(t.Context())
+	require.NoError(t, err)
+	fails(owner, catalog, rls.ErrPlan)
+	_, err = rls.ReadSchema(t.Context(), owner)
+	require.ErrorIs(t, err, rls.ErrPlan)
+	require.NoError(t, tx.Rollback(t.Context()), "the caller's transaction was ended")
+	gone := d.Owner(t)
+	_, err = d.Admin(t).Exec(t.Context(), fmt.Sprintf("select pg_terminate_backend(%d, 10000)", gone.PgConn().PID()))
+	require.NoError(t, err)
+	fails(gone, catalog, rls.ErrUnavailable)
+	_, err = rls.ReadSchema(t.Context(), gone)
+	require.ErrorIs(t, err, rls.ErrUnavailable)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	roadmap, err = rls.Plan(ended, d.Owner(t), catalog, rls.PlanOptions{AppRole: d.AppRole})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Empty(t, roadmap.Steps)
+}
+
+// Tables, indexes and constraints that come and go while the plan is made end in a plan or in a typed error, never in one
+// about NULLs, and never in half a plan.
+func TestPlanWhileTheSchemaChanges(t *testing.T) {
+	t.Parallel()
+	d := rlstest.New(t, rlstest.Schema(twoTables))
+	catalog := query.MustCatalog(query.TenantColumn("tenant_id", query.BigInt), query.Tenant("parents", "children"))
+	changer, stop := d.Owner(t), make(chan struct{})
+	done := make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				done <- nil
+				return
+			default:
+			}
+			_, err := changer.Exec(context.Background(), `create index here_and_gone on children (parent_id) where id > 0; drop index here_and_gone;
+				alter table children add constraint here_and_gone foreign key (parent_id) references parents; alter table children drop constraint here_and_gone;
+				drop table children; create table children (tenant_id bigint not null, id bigint primary key, parent_id bigint references parents)`)
+			if err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	conn := d.Owner(t)
+	for range 15 {
+		roadmap, err := rls.Plan(t.Context(), conn, catalog, rls.PlanOptions{AppRole: d.AppRole})
+		if err == nil {
+			require.NotEmpty(t, roadmap.Steps)
+			continue
+		}
+		var typed *rls.Error
+		require.ErrorAs(t, err, &typed)
+		require.Empty(t, roadmap.Steps)
+		require.NotContains(t, err.Error(), "NULL")
+		require.NotErrorIs(t, err, rls.ErrUnavailable)
+		_, err = rls.ReadSchema(t.Context(), conn)
+		if err != nil {
+			require.ErrorAs(t, err, &typed)
+		}
+	}
+	close(stop)
+	require.NoError(t, <-done)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/septum-go/septum/internal/audit"
 	"github.com/septum-go/septum/query"
 )
 
@@ -19,6 +20,9 @@ const catalogName = `case n.nspname when 'public' then '' else quote_ident(n.nsp
 // The connection must be in no transaction. The error is an [*Error], and with it the description is empty.
 func ReadSchema(ctx context.Context, conn *pgx.Conn) (query.Schema, error) {
 	var schema query.Schema
+	if err := idle(conn); err != nil {
+		return schema, refuse("ReadSchema", nil, ErrPlan, err)
+	}
 	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off; set local client_encoding = 'UTF8'; "+
 			"set local lock_timeout = 1000; set local statement_timeout = 60000"); err != nil {
@@ -36,6 +40,17 @@ func ReadSchema(ctx context.Context, conn *pgx.Conn) (query.Schema, error) {
 		return query.Schema{}, fail("ReadSchema", nil, err)
 	}
 	return schema, nil
+}
+
+// idle refuses a connection that is in a transaction: ending one's own would end the caller's.
+func idle(conn *pgx.Conn) error {
+	switch {
+	case conn == nil:
+		return &audit.InputError{What: "the connection is nil"}
+	case conn.PgConn().TxStatus() == 'T', conn.PgConn().TxStatus() == 'E':
+		return &audit.InputError{What: "the connection is in a transaction; give one that is idle"}
+	}
+	return nil
 }
 
 type schemaReader struct {
