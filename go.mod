@@ -13,6 +13,7 @@ require (
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/lestrrat-go/jwx/v3 v3.3.0
 	github.com/ory/dockertest/v3 v3.12.0
+	github.com/owenrumney/go-sarif/v3 v3.3.1
 	github.com/redis/rueidis v1.0.79
 	github.com/sqlc-dev/oliphant v0.2.0
 	github.com/stretchr/testify v1.12.1

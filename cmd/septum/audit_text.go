@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
 
 	"github.com/septum-go/septum/rls"
 )
@@ -78,25 +79,36 @@ type printer struct {
 	colours bool
 }
 
-func (p *printer) line(format string, args ...any) { fmt.Fprintf(&p.out, format+"\n", args...) }
+// line writes a line. Texts in it come from the database or its reviewers: each is kept in its line.
+func (p *printer) line(format string, args ...any) {
+	for i, arg := range args {
+		if text, ok := arg.(string); ok {
+			args[i] = clean(strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' || r == '\t' }), " "))
+		}
+	}
+	fmt.Fprintf(&p.out, format+"\n", args...)
+}
+
+// own is text of this program's: colours, and SQL that was cleaned and may have lines.
+type own string
 
 // colour is the escape sequence of a severity.
 var colour = map[rls.Severity]string{rls.Critical: "1;31", rls.High: "31", rls.Medium: "33", rls.Low: "36", rls.Info: "2"}
 
-func (p *printer) paint(s rls.Severity) string {
-	if !p.colours {
-		return string(s)
+func (p *printer) paint(s rls.Severity) own {
+	if !p.colours || colour[s] == "" {
+		return own(clean(string(s)))
 	}
-	return "\x1b[" + colour[s] + "m" + string(s) + "\x1b[0m"
+	return own("\x1b[" + colour[s] + "m" + string(s) + "\x1b[0m")
 }
 
 func (p *printer) finding(report *rls.Report, f rls.Finding) {
 	rule, _ := report.Rule(f.Rule)
-	p.line("\n%s %s %s", p.paint(f.Severity), f.Rule, clean(f.Object))
-	p.line("  %s", clean(f.What))
+	p.line("\n%s %s %s", p.paint(f.Severity), f.Rule, f.Object)
+	p.line("  %s", f.What)
 	p.line("  why: %s (%s)", rule.Why, strings.Join(append([]string{strings.Join(rule.Threats, " ")}, rule.References...), "; "))
 	if f.Show != "" {
-		p.line("  see: %s", clean(oneLine(f.Show)))
+		p.line("  see: %s", oneLine(f.Show))
 	}
 	if len(f.Mend) == 0 {
 		p.line("  mend: %s", rule.Mend)
@@ -104,14 +116,14 @@ func (p *printer) finding(report *rls.Report, f rls.Finding) {
 	}
 	p.line("  mend:")
 	for _, sql := range f.Mend {
-		p.line("    %s;", strings.ReplaceAll(clean(sql), "\n", "\n    "))
+		p.line("    %s;", own(strings.ReplaceAll(clean(sql), "\n", "\n    ")))
 	}
 }
 
-// clean keeps names of the database from speaking to the terminal.
+// clean keeps names of the database from speaking to the terminal, and from turning the direction of what is read.
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f || 0x80 <= r && r < 0xa0 {
+		if r < ' ' && r != '\n' && r != '\t' || 0x7f <= r && r < 0xa0 || unicode.Is(unicode.Bidi_Control, r) {
 			return '\ufffd'
 		}
 		return r
@@ -121,16 +133,16 @@ func clean(text string) string {
 func (p *printer) drift(d rls.Drift) {
 	p.line("\nsince the baseline: %d new or worse, %d gone", len(d.New), len(d.Gone))
 	for _, f := range d.New {
-		p.line("  worse: %s %s %s", p.paint(f.Severity), f.Rule, clean(f.Object))
+		p.line("  worse: %s %s %s", p.paint(f.Severity), f.Rule, f.Object)
 	}
 	for _, lost := range d.Lost {
-		p.line("  worse: %s", clean(lost))
+		p.line("  worse: %s", lost)
 	}
 	for _, f := range d.Gone {
-		p.line("  gone: %s %s", f.Rule, clean(f.Object))
+		p.line("  gone: %s %s", f.Rule, f.Object)
 	}
 	for _, c := range d.Policies {
-		p.line("  changed: policy %s on %s", clean(c.Policy), clean(c.Relation))
+		p.line("  changed: policy %s on %s", c.Policy, c.Relation)
 	}
 }
 

@@ -1,0 +1,108 @@
+package audit_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/septum-go/septum/rls"
+	"github.com/stretchr/testify/require"
+)
+
+// R07: what stands before pg_catalog on the auditor's search_path does not answer for the catalogs, and a session in which
+// policies are off sees what the application sees.
+func TestConductNothingAnswersForTheCatalogs(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.sql(t, `create schema evil; grant usage on schema evil to public;
+		create view evil.pg_class as select * from pg_catalog.pg_class where false;
+		create view evil.pg_roles as select * from pg_catalog.pg_roles where false;
+		create view evil.pg_policy as select * from pg_catalog.pg_policy where false;
+		create function evil.row_security_active(oid) returns boolean language sql as 'select true';
+		create function evil.pg_is_in_recovery() returns boolean language sql as 'select true';
+		create function evil.never(oid, oid) returns boolean language sql as 'select false';
+		create operator evil.= (function = evil.never, leftarg = oid, rightarg = oid);
+		create function evil.random() returns float8 language sql as 'select 1.0::float8'`)
+	conn := connect(t, h.AdminURL)
+	_, err := conn.Exec(t.Context(), `set search_path = evil, pg_catalog; set row_security = off`)
+	require.NoError(t, err)
+	audit := func() *rls.Report {
+		report, err := rls.Audit(t.Context(), conn, catalog, rls.AuditOptions{Login: h.login})
+		require.NoError(t, err)
+		return report
+	}
+	report := audit()
+	require.Empty(t, findings(report))
+	require.Empty(t, report.Incomplete)
+	h.sql(t, `alter table patients disable row level security`)
+	report = audit()
+	for _, rule := range []string{"SEP010", "SEP017", "SEP100", "SEP101", "SEP102", "SEP103", "SEP104"} {
+		require.NotNil(t, find(report, rule, "public.patients"), rule)
+	}
+	var path, security string
+	require.NoError(t, conn.QueryRow(t.Context(), `select pg_catalog.current_setting('search_path'), pg_catalog.current_setting('row_security')`).Scan(&path, &security))
+	require.Equal(t, []string{"evil, pg_catalog", "off"}, []string{path, security}, "the session's own settings are its own again")
+}
+
+// The audit takes the locks that reading and writing rows take, and none that these wait for.
+func TestConductLocks(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	conn, watcher := connect(t, h.AdminURL), connect(t, h.AdminURL)
+	modes, stop, done := map[string]bool{}, make(chan struct{}), make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				done <- nil
+				return
+			case <-time.After(200 * time.Microsecond):
+			}
+			var seen []string
+			err := watcher.QueryRow(context.Background(), `select coalesce(array_agg(distinct mode), '{}') from pg_locks where pid = $1 and locktype not in ('virtualxid', 'transactionid')`,
+				int(conn.PgConn().PID())).Scan(&seen)
+			if err != nil {
+				done <- err
+				return
+			}
+			for _, mode := range seen {
+				modes[mode] = true
+			}
+		}
+	}()
+	for range 3 {
+		_, err := rls.Audit(t.Context(), conn, catalog, rls.AuditOptions{Login: h.login})
+		require.NoError(t, err)
+	}
+	close(stop)
+	require.NoError(t, <-done)
+	require.NotEmpty(t, modes)
+	for mode := range modes {
+		require.True(t, slices.Contains([]string{"AccessShareLock", "RowExclusiveLock"}, mode), mode)
+	}
+}
+
+// PostgreSQL 16 and newer: a membership that gives nothing is none, and one that can be turned into more is one.
+func TestMembershipsThatGiveNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	var version int
+	require.NoError(t, h.admin.QueryRow(t.Context(), `select current_setting('server_version_num')::int`).Scan(&version))
+	grant := func(options string) *rls.Finding {
+		if version < 160000 {
+			options = map[bool]string{true: "", false: "with admin option"}[options == "with set true, inherit false"]
+			h.sql(t, `grant {owner} to {login} `+options)
+		} else {
+			h.sql(t, `grant {owner} to {login} `+options)
+		}
+		defer h.sql(t, `revoke {owner} from {login}`)
+		return find(h.audit(t, rls.AuditOptions{CatalogOnly: true}), "SEP006", "public.patients")
+	}
+	if version >= 160000 {
+		require.Nil(t, grant("with set false, inherit false"))
+	}
+	require.NotNil(t, grant("with set true, inherit false"))
+	require.NotNil(t, grant("with set false, inherit true"))
+	require.NotNil(t, grant("with set false, inherit false, admin true"))
+}
