@@ -3,9 +3,13 @@ package blob_test
 import (
 	"bytes"
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -202,4 +206,77 @@ func TestKeyDirAtOnce(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, content(32, 1), got)
 	}
+}
+
+// A key that is erased while a content is sealed with it: there is no blob that nobody can read.
+func TestErasingTheKeyOfAnUpload(t *testing.T) {
+	t.Parallel()
+	for _, known := range []bool{false, true} {
+		w := newWorld(t, func(c *blob.Config) { c.Keys = keyDir(t) })
+		tc := w.as("mercy")
+		if known {
+			require.NoError(t, w.Delete(tc, w.put(tc, content(10, 9))))
+			w.sweep(w.Store, "mercy")
+		}
+		_, err := w.Put(tc, &hookReader{r: bytes.NewReader(content(1000, 1)), atEnd: func() {
+			require.NoError(t, w.Shred(operator(t), tc.Tenant()))
+		}}, blob.Meta{})
+		require.ErrorIs(t, err, blob.ErrShredded)
+		w.requireNothingKept()
+	}
+}
+
+// An erasure at the same time as a name's first use, or any: afterwards there is no key, and what was wrapped is lost, also
+// to whoever tries the zeros that the key was overwritten with.
+func TestErasingAKeyInUse(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "keys")
+	keys, err := blob.OpenKeyDir(dir)
+	require.NoError(t, err)
+	block, err := aes.NewCipher(make([]byte, 32))
+	require.NoError(t, err)
+	zeros, err := cipher.NewGCMWithRandomNonce(block)
+	require.NoError(t, err)
+	for i := range 40 {
+		name := blob.TenantKey(tenant.MustParseID(fmt.Sprint("t", i)))
+		if i%2 == 1 {
+			_, err := keys.Wrap(t.Context(), name, content(32, 1))
+			require.NoError(t, err)
+		}
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				for range 5 {
+					wrapped, err := keys.Wrap(t.Context(), name, content(32, 1))
+					if err != nil {
+						if !errors.Is(err, blob.ErrShredded) {
+							t.Error(err)
+						}
+						continue
+					}
+					if _, err := zeros.Open(nil, nil, wrapped, []byte(name.String())); err == nil {
+						t.Error("wrapped under a key that was overwritten already")
+					}
+				}
+			})
+		}
+		all.Go(func() {
+			if err := keys.Erase(t.Context(), name); err != nil {
+				t.Error(err)
+			}
+		})
+		all.Wait()
+		_, err := keys.Wrap(t.Context(), name, content(32, 1))
+		require.ErrorIs(t, err, blob.ErrShredded)
+	}
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, file := range left {
+		require.True(t, strings.HasSuffix(file.Name(), ".erased"), "a key outlived its erasure")
+	}
+	// An error names no file, since that names the tenant.
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "shared"), 0o700))
+	_, err = keys.Wrap(t.Context(), blob.SharedKey(), content(32, 1))
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), dir)
 }

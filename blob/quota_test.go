@@ -3,6 +3,7 @@ package blob_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -86,4 +87,107 @@ func TestAQuotaAtOnce(t *testing.T) {
 	usage, err := w.Usage(tc)
 	require.NoError(t, err)
 	require.Equal(t, blob.Usage{Blobs: 5, Bytes: 50}, usage)
+}
+
+// What can't fit is not stored first: the disk is everybody's. What is there already may be put again.
+func TestAQuotaEndsAnUpload(t *testing.T) {
+	t.Parallel()
+	var quota atomic.Pointer[blob.Quota]
+	quota.Store(&blob.Quota{MaxBytes: 500_000})
+	w := newWorld(t, func(c *blob.Config) { c.QuotaOf = func(tenant.ID) blob.Quota { return *quota.Load() } })
+	tc := w.as("mercy")
+	for name, limit := range map[string]blob.Quota{
+		"bytes": {MaxBytes: 500_000}, "rate": {PerMinute: 500_000}, "both": {MaxBytes: 1 << 40, PerMinute: 500_000},
+	} {
+		quota.Store(&limit)
+		read := int64(0)
+		_, err := w.Put(w.as(name), io.LimitReader(zeros{}, 1<<40), blob.Meta{Progress: func(n int64) { read = n }})
+		require.ErrorIs(t, err, blob.ErrQuota, name)
+		require.Less(t, read, int64(1_000_000), name)
+	}
+	w.requireNothingKept()
+
+	// The quota is lowered below what is there: nothing is lost, and nothing new comes in.
+	quota.Store(&blob.Quota{})
+	ref := w.put(tc, content(300_000, 1))
+	for _, lowered := range []blob.Quota{{MaxBytes: 1000}, {MaxBlobs: 1, MaxBytes: 1000}} {
+		quota.Store(&lowered)
+		got, err := w.read(tc, ref)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(content(300_000, 1), got))
+		require.Equal(t, ref, w.put(tc, content(300_000, 1)), "it is there already")
+		_, err = w.Put(tc, bytes.NewReader(content(10, 2)), blob.Meta{})
+		require.ErrorIs(t, err, blob.ErrQuota)
+	}
+	// What is left may be computed, and come out negative: that is nothing, and not "no bound".
+	for _, negative := range []blob.Quota{{MaxBlobs: -1}, {MaxBytes: -1}, {MaxSize: -1}, {PerMinute: -1}} {
+		quota.Store(&negative)
+		_, err := w.Put(tc, bytes.NewReader(content(10, 2)), blob.Meta{})
+		require.ErrorIs(t, err, blob.ErrQuota)
+	}
+	require.NoError(t, w.Delete(tc, ref))
+	quota.Store(&blob.Quota{MaxBytes: 1000})
+	w.put(tc, content(10, 2))
+}
+
+// A quota of bytes, and one of bytes per minute, hold when two uploads at once would each fit alone.
+func TestTwoUploadsAtTheLimit(t *testing.T) {
+	t.Parallel()
+	for name, quota := range map[string]blob.Quota{"bytes": {MaxBytes: 1000}, "rate": {PerMinute: 1000}, "blobs": {MaxBlobs: 1}} {
+		w := newWorld(t, func(c *blob.Config) { c.Quota = quota })
+		tc := w.as("mercy")
+		var all, both sync.WaitGroup
+		var kept atomic.Int32
+		both.Add(2)
+		for i := range 2 {
+			all.Go(func() {
+				// Each waits at its end for the other, so that both have looked at the quota before one is counted.
+				_, err := w.Put(tc, &hookReader{r: bytes.NewReader(content(700, byte(i))), atEnd: func() { both.Done(); both.Wait() }}, blob.Meta{})
+				if err == nil {
+					kept.Add(1)
+				} else if !errors.Is(err, blob.ErrQuota) {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		require.LessOrEqual(t, kept.Load(), int32(1), name)
+		if name != "rate" { // of two that together are too fast, both may be refused
+			require.Equal(t, int32(1), kept.Load(), name)
+		}
+		usage, err := w.Usage(tc)
+		require.NoError(t, err)
+		require.LessOrEqual(t, usage.Bytes, int64(700), name)
+		require.Len(t, w.files(), int(usage.Blobs), name)
+	}
+}
+
+// A clock that was set back does not bar the tenant until it is there again; a minute that is over does not count.
+func TestARateAndTheClock(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *blob.Config) { c.Quota = blob.Quota{PerMinute: 1000} })
+	tc := w.as("mercy")
+	for i, shift := range []string{"1 year", "-61 seconds", "2 minutes"} {
+		w.put(tc, content(900, byte(2*i)))
+		_, err := w.Put(tc, bytes.NewReader(content(900, byte(2*i+1))), blob.Meta{})
+		require.ErrorIs(t, err, blob.ErrQuota)
+		_, err = w.database.Admin(t).Exec(t.Context(), "update septum_blob.rates set started = now() + $1::text::interval", shift)
+		require.NoError(t, err)
+	}
+	w.put(tc, content(900, 100))
+}
+
+// On a snapshot the sum of others could not be seen: a quota says so, and is not passed over.
+func TestQuotasNeedReadCommitted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := w.database.Admin(t).Exec(t.Context(), "alter database "+w.database.Name+" set default_transaction_isolation = 'repeatable read'")
+	require.NoError(t, err)
+	db := w.database.Open(t)
+	bounded := w.also(func(c *blob.Config) { c.DB, c.Quota = db, blob.Quota{MaxBlobs: 10} })
+	_, err = bounded.Put(w.as("mercy"), bytes.NewReader(content(10, 1)), blob.Meta{})
+	require.ErrorContains(t, err, "55000")
+	w.requireNothingKept()
+	_, err = w.also(func(c *blob.Config) { c.DB = db }).Put(w.as("mercy"), bytes.NewReader(content(10, 1)), blob.Meta{})
+	require.NoError(t, err)
 }
