@@ -7,10 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -19,7 +16,6 @@ import (
 
 	"github.com/septum-go/septum/blob"
 	"github.com/septum-go/septum/blob/fsblob"
-	"github.com/septum-go/septum/rls"
 	"github.com/septum-go/septum/tenant"
 )
 
@@ -136,79 +132,6 @@ func (discarding) Put(_ context.Context, _ blob.Key, r io.Reader) error {
 	_, err := io.Copy(io.Discard, r)
 	return err
 }
-
-// A full disk: a child process may write files of 100,000 bytes and no more, which fails in the same place as a disk
-// without room does.
-func TestAFullDisk(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
-	cmd.Env = append(os.Environ(), fullDiskURL+"="+w.database.AppURL, fullDiskDir+"="+w.dir)
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, string(out))
-	require.Equal(t, "storage failed, nothing kept, small ones go on\n", string(out))
-	require.Len(t, w.files(), 1, "the small one")
-}
-
-const (
-	fullDiskURL = "SEPTUM_TEST_BLOB_FULL_URL"
-	fullDiskDir = "SEPTUM_TEST_BLOB_FULL_DIR"
-)
-
-// fullDiskChild is what the child of TestAFullDisk does.
-func fullDiskChild() error {
-	catalog, err := textCatalog()
-	if err != nil {
-		return err
-	}
-	db, err := rls.Open(context.Background(), rls.Config{URL: os.Getenv(fullDiskURL)}, catalog)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	driver, err := fsblob.Open(os.Getenv(fullDiskDir), fsblob.Options{})
-	if err != nil {
-		return err
-	}
-	store, err := blob.New(blob.Config{DB: db, Driver: driver})
-	if err != nil {
-		return err
-	}
-	if err := limitFiles(100_000); err != nil {
-		return err
-	}
-	tc, err := tenant.Bind(context.Background(), tenant.Principal{Tenant: tenant.MustParseID("mercy"), Subject: "test"})
-	if err != nil {
-		return err
-	}
-	if _, err := store.Put(tc, bytes.NewReader(content(1_000_000, 1)), blob.Meta{}); !errors.Is(err, blob.ErrStorage) || !errors.Is(err, syscall.EFBIG) {
-		return fmt.Errorf("a full disk gives %w", err)
-	}
-	left, err := filepath.Glob(os.Getenv(fullDiskDir) + "/*/*")
-	if err != nil || len(left) > 0 {
-		return fmt.Errorf("%d files are left (%w)", len(left), err)
-	}
-	if _, err := store.Put(tc, bytes.NewReader(content(10_000, 1)), blob.Meta{}); err != nil {
-		return err
-	}
-	fmt.Println("storage failed, nothing kept, small ones go on")
-	return nil
-}
-
-// Directories that can't be written, as another user sees them.
-func TestNoRights(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, func(c *blob.Config) { c.Driver = refusing{c.Driver} })
-	_, err := w.Put(w.as("mercy"), bytes.NewReader(content(10, 1)), blob.Meta{})
-	require.ErrorIs(t, err, blob.ErrStorage)
-	require.ErrorIs(t, err, os.ErrPermission)
-	w.requireNothingKept()
-}
-
-// refusing does what the file system does to a user without rights; root, who runs tests in containers, has them all.
-type refusing struct{ blob.Driver }
-
-func (refusing) Put(context.Context, blob.Key, io.Reader) error { return os.ErrPermission }
 
 // A driver that says that all is well is not believed when it has not read everything.
 func TestADriverThatLies(t *testing.T) {

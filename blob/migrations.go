@@ -72,7 +72,8 @@ func declared(catalog *query.Catalog) (query.Relation, error) {
 	return query.Relation{}, refuse("catalog", ErrConfig, "make the catalog with blob.Relations() among its options")
 }
 
-// Pending gives what Apply would do to the owner's database: the steps that it has not recorded yet, and the grants.
+// Pending gives what Apply would do to the owner's database, in its order, and changes nothing: the migrations that are not
+// recorded yet, and the grants that the application's role lacks. It is empty when all is done.
 func Pending(ctx context.Context, owner *pgx.Conn, catalog *query.Catalog, o Options) ([]rls.Step, error) {
 	if o.AppRole == "" || strings.EqualFold(o.AppRole, "public") {
 		return nil, refuse("Apply", ErrConfig, "name the application's role in AppRole")
@@ -93,20 +94,47 @@ func Pending(ctx context.Context, owner *pgx.Conn, catalog *query.Catalog, o Opt
 				rls.Step{Relation: relation, Purpose: "record it", SQL: fmt.Sprintf("insert into septum_blob.versions (version) values (%d)", m.Version)})
 		}
 	}
-	role := pgx.Identifier{o.AppRole}.Sanitize()
-	grant := func(purpose, sql string) {
-		steps = append(steps, rls.Step{Relation: relation, Purpose: purpose, SQL: sql})
+	grants := append([]rls.Step{{Purpose: "reach the schema", SQL: "grant usage on schema septum_blob to "}}, functionGrants()...)
+	if len(steps) == 0 {
+		if grants, err = missing(ctx, owner, o.AppRole, grants); err != nil {
+			return nil, fail("Apply", nil, err)
+		}
 	}
-	grant("reach the schema", "grant usage on schema septum_blob to "+role)
-	for _, name := range slices.Concat(qualified(readers[:]), qualified(writers[:])) {
-		grant("let the application call "+name, "grant execute on function "+name+" to "+role)
+	for _, grant := range grants {
+		steps = append(steps, rls.Step{Relation: relation, Purpose: grant.Purpose, SQL: grant.SQL + pgx.Identifier{o.AppRole}.Sanitize()})
 	}
 	return steps, nil
 }
 
+func functionGrants() (grants []rls.Step) {
+	for _, name := range slices.Concat(qualified(readers[:]), qualified(writers[:])) {
+		grants = append(grants, rls.Step{Relation: name, Purpose: "let the application call " + name, SQL: "grant execute on function " + name + " to "})
+	}
+	return grants
+}
+
+// missing leaves the grants out that the role has already.
+func missing(ctx context.Context, owner *pgx.Conn, role string, grants []rls.Step) (lacks []rls.Step, err error) {
+	for _, grant := range grants {
+		var has bool
+		if grant.Relation == "" {
+			err = owner.QueryRow(ctx, "select pg_catalog.has_schema_privilege($1::text, 'septum_blob', 'usage')", role).Scan(&has)
+		} else {
+			err = owner.QueryRow(ctx, "select pg_catalog.has_function_privilege($1::text, $2::text::regproc::oid, 'execute')", role, grant.Relation).Scan(&has)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !has {
+			lacks = append(lacks, grant)
+		}
+	}
+	return lacks, nil
+}
+
 func versionOf(ctx context.Context, owner *pgx.Conn) (version int, err error) {
 	var there bool
-	if err := owner.QueryRow(ctx, "select to_regclass('septum_blob.versions') is not null").Scan(&there); err != nil || !there {
+	if err := owner.QueryRow(ctx, "select pg_catalog.to_regclass('septum_blob.versions') is not null").Scan(&there); err != nil || !there {
 		return 0, err
 	}
 	err = owner.QueryRow(ctx, "select coalesce(max(version), 0) from septum_blob.versions").Scan(&version)

@@ -35,6 +35,10 @@ func (s *Store) Serve(tc tenant.Context, w http.ResponseWriter, r *http.Request,
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "private, no-store")
 	h.Set("ETag", `"`+info.Ref.String()+`"`)
+	if info.Size == 0 && r.Header.Get("Range") != "" {
+		r = r.Clone(tc) // nothing has no parts; net/http would answer "bytes=-1" with part 0 to -1
+		r.Header.Del("Range")
+	}
 	http.ServeContent(w, r, "", info.Created, blob)
 	return nil // what the response lacks then, the server notices by its length
 }

@@ -21,8 +21,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(fullDiskURL) != "" {
-		if err := fullDiskChild(); err != nil {
+	if os.Getenv(childDisk) != "" {
+		if err := diskChild(); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
