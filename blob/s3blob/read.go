@@ -9,6 +9,7 @@ import (
 	"iter"
 	"mime"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -34,6 +35,10 @@ func (d *Driver) Get(ctx context.Context, key blob.Key, offset int64) (io.ReadCl
 	}
 	if err != nil {
 		return nil, fail(ctx, "get", err)
+	}
+	if offset > 0 && !strings.HasPrefix(aws.ToString(out.ContentRange), fmt.Sprintf("bytes %d-", offset)) {
+		_ = out.Body.Close() // it is of no use
+		return nil, errors.New("s3blob: get: the server gave another part than it was asked for; does it, or a proxy, know Range?")
 	}
 	return &body{ctx: ctx, r: out.Body}, nil
 }

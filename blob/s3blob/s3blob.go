@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -81,6 +82,10 @@ func New(c Config) (*Driver, error) {
 		return nil, errors.New(`s3blob: Config.Prefix ends with "/" and does not begin with it`)
 	case c.PartSize != 0 && (c.PartSize < minPart || c.PartSize > maxPart):
 		return nil, errors.New("s3blob: Config.PartSize is 5 MiB to 5 GiB")
+	case c.Encryption != "" && !slices.Contains(c.Encryption.Values(), c.Encryption):
+		return nil, errors.New("s3blob: Config.Encryption is not one that S3 knows")
+	case c.KMSKey != "" && (c.Encryption == "" || c.Encryption == types.ServerSideEncryptionAes256):
+		return nil, errors.New("s3blob: Config.KMSKey needs Config.Encryption to be AwsKms")
 	}
 	if c.PartSize == 0 {
 		c.PartSize = defaultPart
