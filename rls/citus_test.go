@@ -153,6 +153,12 @@ func TestCitus(t *testing.T) {
 				err := failed(c.db.QueryUnproved(c.mary, `select nonsense`))
 				requireCode(t, err, "42703")
 			}
+			broken := &rls.Batch{}
+			rls.Collect(broken, new([]int64), query.MustStatic(hospital, `select 1 / (id - id) from patients where tenant_id = @tenant`))
+			requireCode(t, c.db.Batch(c.mary, broken), "22012")
+			require.NoError(t, read(c.db, c.paul))
+			c.sql(t, `alter table patients alter name type varchar(200)`)
+			require.NoError(t, read(c.db, c.paul), "a plan that went stale: rolled back, and sent once more")
 			require.Empty(t, c.db.LeftOver(t.Context()))
 			require.Equal(t, 1, c.db.Stats().Open, "no connection was lost over it")
 			ctx, cancel := context.WithCancel(context.Background())

@@ -207,16 +207,13 @@ func (r *resolver) remember(id tenant.ID, res *resident, entry Entry, now time.T
 	return res
 }
 
-// forget drops a tenant that is not there any more. Whoever holds it asks again.
+// forget drops a tenant that is not there any more. Whoever holds it asks again, since it was not fresh any more.
 func (r *resolver) forget(id tenant.ID, res *resident) {
 	if res == nil {
 		return
 	}
 	delete(r.known, id)
-	old := *res.record.Load()
-	old.fresh = time.Time{}
-	res.record.Store(&old)
-	r.vacate(old.entry.place(id))
+	r.vacate(res.record.Load().entry.place(id))
 }
 
 // vacate tells that nobody works at a place any more, if it was one tenant's alone.

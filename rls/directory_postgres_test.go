@@ -194,6 +194,7 @@ func TestOpenDirectoryRefuses(t *testing.T) {
 		"owns the function":  {"alter function septum_directory.number_change() owner to " + reader, "alter function septum_directory.number_change() owner to " + ownerRole, rls.RoleOwner},
 		"reaches the owner":  {"grant " + ownerRole + " to " + reader, "revoke " + ownerRole + " from " + reader, rls.RoleOwner},
 		"R01 superuser":      {"alter role " + reader + " superuser", "alter role " + reader + " nosuperuser", rls.RoleSuperuser},
+		"R01 createrole":     {"alter role " + reader + " createrole", "alter role " + reader + " nocreaterole", rls.RoleCreateRole},
 		"R01 all data":       {"grant pg_write_all_data to " + reader, "revoke pg_write_all_data from " + reader, rls.RolePredefined},
 		"may not read":       {"revoke usage on schema septum_directory from " + reader, "grant usage on schema septum_directory to " + reader, rls.RelationMissing},
 		"of a later time":    {"update septum_directory.version set version = 99", "update septum_directory.version set version = 2", rls.RelationMissing},
@@ -241,4 +242,47 @@ func TestSuspendedByThePostgresDirectory(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return read(db, tc) == nil }, 10*time.Second, time.Millisecond)
 	db.Close()
+}
+
+// X10: who comes into one database at the same moment, as a silo's tenant and as others, is never there together.
+func TestSilosAtOnce(t *testing.T) {
+	t.Parallel()
+	d, owner, _ := registry(t)
+	conns := []*pgx.Conn{d.Owner(t), d.Owner(t), d.Owner(t), d.Owner(t)}
+	for round := range 8 {
+		target := fmt.Sprint("target", round)
+		var writers sync.WaitGroup
+		for i, conn := range conns {
+			entry := rls.Entry{Tier: rls.TierPool, Target: target}
+			if i%2 == 0 {
+				entry.Tier = rls.TierSilo
+			}
+			writers.Go(func() { _, _ = rls.PutEntry(t.Context(), conn, townID(fmt.Sprint(round, i)), entry) })
+		}
+		writers.Wait()
+		var silos, all int
+		require.NoError(t, owner.QueryRow(t.Context(), "select count(*) filter (where tier = 'silo'), count(*) from septum_directory.tenants where target = $1", target).Scan(&silos, &all))
+		require.True(t, silos == 0 && all == 2 || silos == 1 && all == 1, "%d silos of %d", silos, all)
+	}
+}
+
+// A directory of an earlier version is brought to this one, with what is in it, and one of a later version is left alone.
+func TestInstallDirectoryUpgrades(t *testing.T) {
+	t.Parallel()
+	d, owner, _ := registry(t)
+	ctx := t.Context()
+	first, err := rls.PutEntry(ctx, owner, mary, poolEntry)
+	require.NoError(t, err)
+	_, err = owner.Exec(ctx, "drop index septum_directory.tenants_target; update septum_directory.version set version = 1; grant update on septum_directory.tenants to "+d.AppRole)
+	require.NoError(t, err)
+	require.NoError(t, rls.InstallDirectory(ctx, owner, d.AppRole))
+	directory, err := rls.OpenDirectory(ctx, rls.PostgresDirectoryConfig{URL: d.AppURL})
+	require.NoError(t, err, "the reader's other rights are taken")
+	defer directory.Close()
+	got, err := directory.Resolve(ctx, mary)
+	require.NoError(t, err)
+	require.Equal(t, first, got)
+	_, err = owner.Exec(ctx, "update septum_directory.version set version = 99")
+	require.NoError(t, err)
+	require.ErrorIs(t, rls.InstallDirectory(ctx, owner, d.AppRole), rls.ErrMigrations)
 }

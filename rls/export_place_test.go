@@ -47,6 +47,16 @@ func (b Berths) Tidy() { b.inner.tidy() }
 // Close closes all.
 func (b Berths) Close() { b.inner.close() }
 
+// Own is the tenant whose scope the session keeps of a connection that is one tenant's alone.
+func (db *DB) Own(tc tenant.Context) (string, error) {
+	l, err := db.acquire(tc, false)
+	if err != nil {
+		return "", err
+	}
+	defer l.release()
+	return l.sess.own, nil
+}
+
 // Remembers has the DB ask its Directory for a tenant that it does not remember.
 func (db *DB) Remembers(ctx context.Context, id tenant.ID) error {
 	_, err := db.router.(*tiers).resolve(ctx, id)

@@ -217,8 +217,9 @@ func TestMigrationsLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
 	d := w.silos(t, "x")
+	w.exec(t, fmt.Sprintf("alter default privileges for role %q in schema x grant all on tables to public", ownerOf(t, w)))
 	_, err := rls.MigrateAll(sweeper(t), w.migrating(t, d, map[string]string{
-		"1.sql": hospitalSchema + "; set search_path = public; set role \"" + ownerOf(t, w) + "\"",
+		"1.sql": hospitalSchema + "; set search_path = public; set default_transaction_read_only = on",
 		"2.sql": "-- +goose NO TRANSACTION\n-- +goose Up\nset search_path = public;\nset lock_timeout = 1;\n",
 		"3.sql": "create table here (x int); select pg_sleep(0.01)",
 	}))
@@ -226,4 +227,31 @@ func TestMigrationsLeaveNothingBehind(t *testing.T) {
 	var schema string
 	require.NoError(t, w.admin.QueryRow(t.Context(), "select relnamespace::regnamespace::text from pg_class where relname = 'here'").Scan(&schema))
 	require.Equal(t, "x", schema)
+	var rights bool
+	require.NoError(t, w.admin.QueryRow(t.Context(), "select has_table_privilege($1, 'x.septum_migrations', 'select')", w.AppRole).Scan(&rights))
+	require.False(t, rights, "whatever the schema's default privileges are")
+
+	// What leaves a transaction open is not gone on with.
+	_, err = rls.MigrateAll(sweeper(t), w.migrating(t, w.silos(t, "y"), map[string]string{
+		"1.sql": hospitalSchema, "2.sql": "-- +goose NO TRANSACTION\n-- +goose Up\nbegin;\ncreate table half (x int);\n"}))
+	var sweep *rls.SweepError
+	require.ErrorAs(t, err, &sweep)
+	require.ErrorContains(t, sweep.Failed[0].Err, "statement 1 left a transaction open")
+
+	// A role for the policies is needed, and a Directory that panics is one tenant's failure.
+	o := w.migrating(t, d, map[string]string{"1.sql": "select 1"})
+	o.AppRole = ""
+	_, err = rls.MigrateAll(sweeper(t), o)
+	require.ErrorIs(t, err, rls.ErrOptions)
+	o.Directory = panickingList{d}
+	report, err := rls.MigrateAll(sweeper(t), o)
+	require.Error(t, err)
+	require.Error(t, report.Outcomes[0].Err)
+	require.NotErrorIs(t, report.Outcomes[0].Err, tenant.ErrExpired, "it was tried")
 }
+
+// panickingList knows its tenants and panics at each.
+type panickingList struct{ rls.Lister }
+
+// Resolve implements rls.Directory.
+func (panickingList) Resolve(context.Context, tenant.ID) (rls.Entry, error) { panic("oh") }

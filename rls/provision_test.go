@@ -149,6 +149,29 @@ func TestProvisionAtOnce(t *testing.T) {
 	work.Wait()
 }
 
+// What tenants share, rights on the database and on lists, is changed by one process at a time: two at once would fail with
+// "tuple concurrently updated".
+func TestProvisionTakesTurns(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	holder := w.Admin(t)
+	_, err := holder.Exec(t.Context(), "select pg_advisory_lock(hashtextextended('septum shared', 7352))")
+	require.NoError(t, err)
+	done := make(chan error)
+	go func() {
+		_, err := rls.Provision(context.Background(), w.provisioning(t), townID("Anna"))
+		done <- err
+	}()
+	require.Eventually(t, func() bool {
+		var waits bool
+		return w.admin.QueryRow(context.Background(), `select exists (select from pg_locks where locktype = 'advisory' and not granted
+			and database = (select oid from pg_database where datname = current_database()))`).Scan(&waits) == nil && waits
+	}, 20*time.Second, 5*time.Millisecond)
+	_, err = holder.Exec(t.Context(), "select pg_advisory_unlock_all()")
+	require.NoError(t, err)
+	require.NoError(t, <-done)
+}
+
 // A migration that fails leaves what came before, and the next run goes on there, in and outside of transactions.
 func TestProvisionGoesOnAfterAFailure(t *testing.T) {
 	t.Parallel()

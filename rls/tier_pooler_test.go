@@ -127,6 +127,11 @@ func TestTiersBehindAPooler(t *testing.T) {
 		}
 		work.Wait()
 		require.Equal(t, rls.DetectPooler, db.Pooler(), "which is said per target")
+		for id, target := range map[tenant.ID]string{john: "clinic", anna.Tenant(): "main"} {
+			own, err := db.Own(bind(t, t.Context(), id))
+			require.NoError(t, err)
+			require.Equal(t, map[bool]string{true: id.String()}[direct == target], own, "a session keeps a scope only where it is our own")
+		}
 		db.Close()
 	}
 	for _, url := range []string{h.AppURL, h.clinic.AppURL, h.loginURL(t, mustEntry(t, w, "Anna").Login, w.passwords[mustEntry(t, w, "Anna").Login])} {

@@ -139,3 +139,28 @@ func TestStatusChangesWhileConnecting(t *testing.T) {
 		require.Equal(t, "Anna 1", left)
 	}
 }
+
+// A tenant that moved leaves no connection at its old place, and one with a login of its own on shared tables no scope in its
+// session, where SQL beside the library would find it.
+func TestOldPlacesAreLeft(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	anna := w.settle(t, "Anna", 1)
+	db := w.open(t)
+	require.NoError(t, read(db, anna))
+	w.directory.put(anna.Tenant(), w.resettle(t, "Anna"))
+	db.Invalidate(anna.Tenant())
+	require.Equal(t, []string{"moved"}, patientsOf(t, db, anna))
+	require.Eventually(t, func() bool { return db.Stats() == rls.Stats{Max: 4, Open: 1, Idle: 1} }, 10*time.Second, time.Millisecond)
+
+	role, url := w.Login(t, "IN ROLE "+w.AppRole)
+	w.mu.Lock()
+	w.passwords[role] = passwordOf(t, url)
+	w.mu.Unlock()
+	w.directory.put(paul, rls.Entry{Tier: rls.TierPool, Target: "main", Login: role})
+	tc := bind(t, t.Context(), paul)
+	require.Len(t, patientsOf(t, db, tc), 20)
+	own, err := db.Own(tc)
+	require.NoError(t, err)
+	require.Empty(t, own)
+}

@@ -98,6 +98,7 @@ func TestPlacesThatAreRefused(t *testing.T) {
 	anna := w.settle(t, "Anna", 1)
 	entry := mustEntry(t, w, "Anna")
 	s, login := pgx.Identifier{entry.Schema}.Sanitize(), pgx.Identifier{entry.Login}.Sanitize()
+	harmless, _ := w.Login(t, "")
 	for name, test := range map[string]struct {
 		do, undo string
 		code     rls.Code
@@ -108,6 +109,7 @@ func TestPlacesThatAreRefused(t *testing.T) {
 		"rights on the shared tables": {"grant select on public.patients to " + login, "revoke select on public.patients from " + login, rls.PlaceShared},
 		"rights of everybody":         {"grant update (name) on public.patients to public", "revoke update (name) on public.patients from public", rls.PlaceShared},
 		"R01 another role":            {"grant " + w.AppRole + " to " + login, "revoke " + w.AppRole + " from " + login, rls.PlaceShared},
+		"R01 a role without rights":   {"grant " + harmless + " to " + login, "revoke " + harmless + " from " + login, rls.PlaceShared},
 		"R01 bypassrls":               {"alter role " + login + " bypassrls", "alter role " + login + " nobypassrls", rls.RoleBypassRLS},
 		"R01 superuser":               {"alter role " + login + " superuser", "alter role " + login + " nosuperuser", rls.RoleSuperuser},
 		"R01 owner":                   {"alter table " + s + ".patients owner to " + login, "alter table " + s + ".patients owner to " + ownerOf(t, w) + "; grant select, insert, update, delete on " + s + ".patients to " + login, rls.RoleOwner},
