@@ -114,10 +114,13 @@ func (tx *Tx) commit(tc tenant.Context) error {
 	if err != nil {
 		return outcome("InTx", nil, err, true)
 	}
-	if tag.String() != "COMMIT" { // the server's answer to COMMIT of an aborted transaction is ROLLBACK, without an error
+	switch tag.String() {
+	case "COMMIT":
+		return nil
+	case "ROLLBACK": // the server's answer to COMMIT of an aborted transaction, without an error
 		return refuse("InTx", nil, ErrTxAborted, nil)
 	}
-	return nil
+	return outcome("InTx", nil, tx.lease.sess.outOfStep(), true)
 }
 
 // rollback ends the transaction without a trace.

@@ -91,6 +91,7 @@ func (s *session) startGroup(ctx context.Context, scope string, controls []strin
 	for _, control := range after {
 		batch.ExecParams(control, nil, nil, nil, nil)
 	}
+	s.watch(ctx) // pgconn's own ends with the first ReadyForQuery, also one that came too early
 	group := s.pg.ExecBatch(ctx, &batch)
 	for range controls {
 		if !group.NextResult() {
@@ -118,6 +119,7 @@ func (s *session) startGroup(ctx context.Context, scope string, controls []strin
 // endGroup ends a group whose results were read.
 func (s *session) endGroup(group *pgconn.MultiResultReader) error {
 	err := group.Close()
+	s.unwatch()
 	s.catchUp()
 	return s.judge(err)
 }
