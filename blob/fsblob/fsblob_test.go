@@ -2,6 +2,7 @@ package fsblob_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/septum-go/septum/blob"
 	"github.com/septum-go/septum/blob/blobtest"
 	"github.com/septum-go/septum/blob/fsblob"
+	"github.com/septum-go/septum/internal/blobworld"
 )
 
 func TestConformance(t *testing.T) {
@@ -58,4 +60,48 @@ func TestNothingLeadsOut(t *testing.T) {
 	}
 	require.Error(t, driver.Put(t.Context(), blob.Key{}, bytes.NewReader(nil)))
 	require.NoError(t, driver.Delete(t.Context(), blob.Key{}))
+}
+
+// The order that makes a crash harmless: all bytes are on the disk before the name is, and the name is before Put returns.
+func TestTheOrderOfSyncs(t *testing.T) {
+	t.Parallel()
+	dir := blobworld.Dir(t)
+	driver, err := fsblob.Open(dir, fsblob.Options{})
+	require.NoError(t, err)
+	defer driver.Close()
+	var steps []string
+	key := blob.NewKey()
+	full := errors.New("the disk is gone")
+	failing := ""
+	fsblob.OnStep(driver, func(step string) {
+		if len(steps) == 0 || steps[len(steps)-1] != step {
+			steps = append(steps, step)
+		}
+	})
+	fsblob.OnFlush(driver, func(name string) error {
+		name = filepath.Base(name)
+		steps = append(steps, "sync "+name)
+		if name == failing {
+			return full
+		}
+		return nil
+	})
+	put := func() error {
+		steps = nil
+		return driver.Put(t.Context(), key, bytes.NewReader(make([]byte, 100_000)))
+	}
+	require.NoError(t, put())
+	require.Equal(t, []string{
+		"put.created", "put.writing", "put.written", "sync " + key.String() + ".part", "put.synced", "put.renamed", "sync " + key.String()[:2],
+	}, steps)
+	steps = nil
+	require.NoError(t, driver.Delete(t.Context(), key))
+	require.Equal(t, []string{"delete.removed", "sync " + key.String()[:2]}, steps)
+
+	for _, failing = range []string{key.String() + ".part", key.String()[:2]} {
+		require.ErrorIs(t, put(), full, failing)
+		for _, name := range []string{"", ".part"} {
+			require.NoFileExists(t, filepath.Join(dir, key.String()[:2], key.String()+name), "what is not on the disk is not there")
+		}
+	}
 }
