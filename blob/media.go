@@ -16,7 +16,7 @@ type Meta struct {
 	// MediaType is what the sender calls the content. It counts only where the bytes don't say what they are, and never
 	// makes them something that a browser would run. May be empty.
 	MediaType string
-	// Progress, when set, is called after each 256 KiB or so with the bytes read until then, in the goroutine of Put.
+	// Progress, when set, is called after each 128 KiB or so with the bytes read until then, in the goroutine of Put.
 	Progress func(read int64)
 }
 

@@ -118,6 +118,57 @@ func TestDeletingLeavesWhatOthersOwn(t *testing.T) {
 	}
 }
 
+// B03: a sweep that is about to drop content waits for whoever is linking it, and looks again.
+func TestASweepLooksAgainUnderTheLock(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *blob.Config) { c.Scope = blob.Global })
+	mercy, stjohn := w.as("mercy"), w.as("stjohn")
+	ref, theirs := w.put(mercy, content(1000, 1)), w.put(stjohn, content(1000, 1))
+	admin := w.database.Admin(t)
+	tx, err := admin.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), `update septum_blob.links set content_id = (select content_id from septum_blob.links where tenant_id = 'mercy')
+		where tenant_id = 'stjohn'`)
+	require.NoError(t, err)
+	require.NoError(t, w.Delete(mercy, ref))
+	done := make(chan error, 1)
+	op := operator(t)
+	go func() { _, err := w.Sweep(op, tenants("mercy")); done <- causes(err) }()
+	watcher := w.database.Admin(t)
+	require.Eventually(t, func() bool {
+		var waits bool
+		err := watcher.QueryRow(t.Context(), `select exists (select from pg_stat_activity
+			where datname = current_database() and wait_event_type = 'Lock')`).Scan(&waits)
+		return err == nil && waits
+	}, 30*time.Second, 5*time.Millisecond, "the sweep waits for nobody")
+	require.NoError(t, tx.Commit(t.Context()))
+	require.NoError(t, <-done)
+	w.sweep(w.Store, "stjohn", "mercy")
+	got, err := w.read(stjohn, theirs)
+	require.NoError(t, err)
+	require.Equal(t, content(1000, 1), got)
+	require.Len(t, w.files(), 1)
+}
+
+// B05: a deletion that has not committed yet keeps the note that content may be loose, so that no sweep looks too early, drops
+// the note, and leaves bytes behind for good.
+func TestASweepLeavesWhatADeletionLoosens(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(w.as("mercy"), content(1000, 1))
+	admin := w.database.Admin(t)
+	_, err := admin.Exec(t.Context(), "insert into septum_blob.loose (content_id, tenant_id) select content_id, tenant_id from septum_blob.links")
+	require.NoError(t, err)
+	tx, err := admin.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "delete from septum_blob.blobs")
+	require.NoError(t, err)
+	require.Zero(t, w.sweep(w.Store, "mercy").Freed)
+	require.NoError(t, tx.Commit(t.Context()))
+	require.Equal(t, int64(1), w.sweep(w.Store, "mercy").Freed)
+	require.Empty(t, w.files())
+}
+
 // A reader that began before its copy was dropped goes on with the other copy.
 func TestAReaderOutlivesItsCopy(t *testing.T) {
 	t.Parallel()
