@@ -192,7 +192,7 @@ func (in *Input) inTx(ctx context.Context, conn *pgx.Conn, o pgx.TxOptions, f fu
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // a connection that was lost needs none
 	_, err = tx.Exec(ctx, fmt.Sprintf(`set local search_path = pg_catalog, pg_temp; set local quote_all_identifiers = off;
-		set local row_security = on; set local jit = off; set local client_encoding = 'UTF8'; set local standard_conforming_strings = on;
+		set local jit = off; set local client_encoding = 'UTF8'; set local standard_conforming_strings = on;
 		set local statement_timeout = %d; set local lock_timeout = %d; set local idle_in_transaction_session_timeout = 60000`,
 		max(1, in.StatementTimeout.Milliseconds()), max(1, in.LockTimeout.Milliseconds())))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/septum-go/septum/query"
 	"github.com/septum-go/septum/rls"
 	"github.com/stretchr/testify/require"
 )
@@ -23,12 +24,13 @@ func TestConductNothingAnswersForTheCatalogs(t *testing.T) {
 		create function evil.pg_is_in_recovery() returns boolean language sql as 'select true';
 		create function evil.never(oid, oid) returns boolean language sql as 'select false';
 		create operator evil.= (function = evil.never, leftarg = oid, rightarg = oid);
+		create domain evil.uuid as text;
 		create function evil.random() returns float8 language sql as 'select 1.0::float8'`)
 	conn := connect(t, h.AdminURL)
 	_, err := conn.Exec(t.Context(), `set search_path = evil, pg_catalog; set row_security = off`)
 	require.NoError(t, err)
 	audit := func() *rls.Report {
-		report, err := rls.Audit(t.Context(), conn, catalog, rls.AuditOptions{Login: h.login})
+		report, err := rls.Audit(t.Context(), conn, catalog, rls.AuditOptions{Login: h.login, ProbeRows: true})
 		require.NoError(t, err)
 		return report
 	}
@@ -43,6 +45,36 @@ func TestConductNothingAnswersForTheCatalogs(t *testing.T) {
 	var path, security string
 	require.NoError(t, conn.QueryRow(t.Context(), `select pg_catalog.current_setting('search_path'), pg_catalog.current_setting('row_security')`).Scan(&path, &security))
 	require.Equal(t, []string{"evil, pg_catalog", "off"}, []string{path, security}, "the session's own settings are its own again")
+}
+
+// Where everything is open, what is tried on rows succeeds: it is rolled back all the same.
+func TestConductRowsStayAsTheyWere(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.sql(t, `drop policy septum_floor on patients; create policy more on patients using (true) with check (true); drop policy septum_floor on lab.results;
+		create policy more on lab.results using (true) with check (true); alter table encounters drop constraint encounters_tenant_id_patient_id_fkey`)
+	sum := func() (sum string) {
+		require.NoError(t, h.admin.QueryRow(t.Context(), `select (select jsonb_agg(to_jsonb(p) order by p) from patients p)::text || (select jsonb_agg(to_jsonb(r) order by r) from lab.results r)::text`).Scan(&sum))
+		return sum
+	}
+	before := sum()
+	report := h.audit(t, rls.AuditOptions{ProbeRows: true})
+	require.NotNil(t, find(report, "SEP107", "public.patients"))
+	require.NotNil(t, find(report, "SEP103", "lab.results"))
+	require.Equal(t, before, sum())
+	require.EqualValues(t, 'I', h.admin.PgConn().TxStatus())
+}
+
+// A view that the catalog declares was looked at, with what it shows.
+func TestADeclaredViewIsItsAuthorsWord(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.sql(t, `create table wards (name text); create view ward_names as select name from wards; grant select on ward_names to {login}`)
+	require.NotNil(t, find(h.audit(t, rls.AuditOptions{CatalogOnly: true}), "SEP013", "public.wards"))
+	declared := query.MustCatalog(query.TenantColumn("tenant_id", query.UUID), query.Tenant("patients"), query.Global("codes", "ward_names"))
+	report, err := rls.Audit(t.Context(), h.admin, declared, rls.AuditOptions{Login: h.login, CatalogOnly: true})
+	require.NoError(t, err)
+	require.Nil(t, find(report, "SEP013", "public.wards"))
 }
 
 // The audit takes the locks that reading and writing rows take, and none that these wait for.

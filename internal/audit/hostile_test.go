@@ -40,14 +40,19 @@ func TestHolesBesideTheBeatenTrack(t *testing.T) {
 		{rule: "SEP052", name: "R11 a rule on an invoker's view", object: "rule redirect on public.v", others: true,
 			fault: `create view v with (security_invoker) as select * from patients; grant insert on v to {login};
 				create rule redirect as on insert to v do instead insert into patients values (new.*)`,
-			nearMiss: `create view v with (security_invoker) as select * from patients; grant select on v to {login}`},
+			nearMiss: `create table aside (id int); create rule shred as on insert to aside do also delete from patients`},
+		{rule: "SEP026", name: "R04 a check of its own", object: "policy more on public.patients", others: true, fault: `create policy more on patients using (` + right + `) with check (name <> '')`,
+			nearMiss: `create policy more on patients using (` + right + `) with check (` + right + ` and name <> ''); create policy reading on patients for select using (` + right + ` and name <> '')`},
+		{rule: "SEP028", name: "R21 memberships", object: "policy more on public.patients", others: true,
+			fault:    `create policy more on patients using (tenant_id = (select ` + setting + `::uuid) and exists (select from codes where code = name))`,
+			nearMiss: `create policy more on patients using (tenant_id = (select x::uuid from (values (` + setting + `)) as v(x)))`},
 		// R07: what is printed like the right predicate, and is another one.
 		{rule: "SEP025", name: "R07 a cast that calls a function", object: "policy septum_app on public.patients", others: true,
 			fault: `create function evil(text) returns uuid immutable` + pinned + ` language sql as $$select '11111111-1111-1111-1111-111111111111'::uuid$$;
 				create cast (text as uuid) with function evil(text); drop policy septum_app on patients; create policy septum_app on patients to {login} using (` + right + `)`},
 		// R08: the name of the setting, written otherwise.
 		{rule: "SEP034", name: "R08 in dollar quotes", object: "function public.become(text)", others: true,
-			fault: `create function become(t text) returns text language sql as 'select pg_catalog.set_config /* so */ ($n$septum.tenant$n$, t, true)'`,
+			fault:    `create function become(t text) returns text language sql as 'select pg_catalog.set_config /* so */ ($n$septum.tenant$n$, t, true)'`,
 			nearMiss: `create function tidy() returns text language sql as $$select set_config('work_mem', '1MB', true)$$`},
 		// R17: a filter that lets all tenants through.
 		{rule: "SEP086", name: "R17 a filter beside the tenant", object: "publication outward of public.patients", fault: `create publication outward for table patients where (id > 0)`},

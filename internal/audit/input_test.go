@@ -161,21 +161,31 @@ func TestALockedRelationIsAGap(t *testing.T) {
 	tx, err := h.owner.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { _ = tx.Rollback(context.Background()) }()
-	_, err = tx.Exec(t.Context(), `lock table patients in access exclusive mode`)
+	locked := false
+	report, err := rls.Audit(t.Context(), h.admin, catalog, rls.AuditOptions{Login: h.login, LockTimeout: 20 * time.Millisecond, StatementTimeout: 4 * time.Second,
+		Progress: func(what string, done, total int) {
+			if what == "checking rules" && done == total && !locked {
+				locked = true
+				_, err := tx.Exec(t.Context(), `lock table patients in access exclusive mode`)
+				require.NoError(t, err)
+			}
+		}})
 	require.NoError(t, err)
-	start := time.Now()
-	report, err := rls.Audit(t.Context(), h.admin, catalog, rls.AuditOptions{Login: h.login, LockTimeout: 20 * time.Millisecond})
-	require.Less(t, time.Since(start), 20*time.Second)
-	if err != nil { // since PostgreSQL 17 printing a policy takes the relation's lock
-		ended(t, report, err, err)
-		return
-	}
+	require.True(t, locked)
 	require.Empty(t, findings(report))
 	var gaps []string
 	for _, g := range report.Incomplete {
 		gaps = append(gaps, g.Object)
+		require.NotContains(t, g.Why, "57014", "it waited for the lock longer than the lock's timeout")
 	}
 	require.Contains(t, gaps, "public.patients")
+
+	// Where it is held from the beginning, the newest minor releases need it to print a policy: then the audit ends, and says so.
+	report, err = rls.Audit(t.Context(), h.admin, catalog, rls.AuditOptions{Login: h.login, LockTimeout: 20 * time.Millisecond, StatementTimeout: 4 * time.Second})
+	if err != nil {
+		ended(t, report, err, err)
+		require.Contains(t, err.Error(), "55P03")
+	}
 }
 
 // The policies of tenants with logins of their own are as right as the others.

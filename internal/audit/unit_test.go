@@ -4,7 +4,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 )
 
@@ -81,4 +83,44 @@ func FuzzParseTree(f *testing.F) {
 			return true
 		})
 	})
+}
+
+// A tree that is deeper than anybody writes, which a view over views can give, is one that nobody takes for a right predicate.
+func TestParseTreeHasABottom(t *testing.T) {
+	t.Parallel()
+	nested := func(depth int) *node {
+		text := strings.Repeat("(", depth) + strings.Repeat(")", depth)
+		return parseTree(&text)
+	}
+	require.NotNil(t, nested(maxTreeDepth))
+	require.Nil(t, nested(maxTreeDepth+1))
+	require.Nil(t, nested(5_000_000))
+}
+
+// What another look may not meet is looked at again; what stays is told at once.
+func TestPassing(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]bool{"55P03": true, "40001": true, "42P01": true, "42883": true, "42704": true, "42501": false, "57014": false, "57P01": false} {
+		require.Equal(t, want, passing(&pgconn.PgError{Code: code}), code)
+	}
+	require.True(t, passing(&pgconn.PgError{Code: "XX000", Message: "cache lookup failed for relation 4711"}))
+	require.False(t, passing(&pgconn.PgError{Code: "XX000", Message: "invalid page in block 7"}))
+	require.True(t, passing(&ChangedError{}))
+	require.False(t, passing(nil))
+}
+
+// A body of code is quoted by a mark that it does not hold, and a name stays one that PostgreSQL does not cut.
+func TestDollarsAndSuffixes(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{"", "a", "$$", "$$ $septum0$ $septum1$"} {
+		quoted := dollars(body)
+		mark := quoted[:strings.Index(quoted[1:], "$")+2]
+		require.Equal(t, mark+body+mark, quoted)
+		require.NotContains(t, body, mark)
+	}
+	require.Equal(t, "a_tenant", suffixed("a", "_tenant"))
+	long := strings.Repeat("ä", 31)
+	require.LessOrEqual(t, len(suffixed(long, "_tenant")), 63)
+	require.True(t, utf8.ValidString(suffixed(long, "_tenant")))
+	require.NotEqual(t, suffixed(long, "_tenant"), suffixed(long[2:]+"ö", "_tenant"))
 }
