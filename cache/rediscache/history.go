@@ -76,10 +76,21 @@ func history(info string) (string, error) {
 	return "", errHistory
 }
 
+// wrongType says that something stands there that this package did not write: a list, a hash. It is one forged value, and no
+// failure of the server, for which the breaker would take it.
+func wrongType(err error) bool {
+	refused, ok := rueidis.IsRedisErr(err)
+	return ok && strings.HasPrefix(refused.Error(), "WRONGTYPE")
+}
+
+// bytesOrNil gives what a GET found: nil for nothing, no bytes for what can't be read as such.
 func bytesOrNil(r rueidis.RedisResult) ([]byte, error) {
 	b, err := r.AsBytes()
 	if rueidis.IsRedisNil(err) {
 		return nil, nil
+	}
+	if wrongType(err) {
+		return []byte{}, nil
 	}
 	if err == nil && b == nil {
 		b = []byte{}

@@ -94,7 +94,10 @@ func (c *Cache[K, V]) replace(ctx context.Context, pt *part, it *item[V]) (store
 				return err
 			}
 			now, err := replies[1].ToString()
-			if err != nil {
+			switch {
+			case wrongType(err):
+				now = "" // which the look saw
+			case err != nil:
 				return err
 			}
 			if now != string(l.seen) {

@@ -42,7 +42,7 @@ func (c *Cache[K, V]) readTags(ctx context.Context, pt *part, s *shard, tags []s
 		}
 		replies = client.DoMulti(ctx, commands...)
 		for _, reply := range replies {
-			if e := reply.Error(); e != nil && !rueidis.IsRedisNil(e) {
+			if e := reply.Error(); e != nil && !rueidis.IsRedisNil(e) && !wrongType(e) {
 				err = errors.Join(err, e)
 			}
 		}
