@@ -114,11 +114,11 @@ func (b *budget[K, V]) give(ch *chamber[K, V], weight int64) {
 	b.fix(ch)
 }
 
-func (b *budget[K, V]) markIdle(ch *chamber[K, V]) {
+func (b *budget[K, V]) markIdle(ch *chamber[K, V], idle bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !ch.claim.idle {
-		ch.claim.idle = true
+	if ch.claim.idle != idle {
+		ch.claim.idle = idle
 		b.fix(ch)
 	}
 }

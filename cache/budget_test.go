@@ -224,3 +224,72 @@ func TestABadQuotaRefuses(t *testing.T) {
 	}
 	require.EqualValues(t, 4, c.Stats().RefusedQuota)
 }
+
+// A tenant that was idle and reads again is none any more: at once, and also after the next sweep.
+func TestATenantThatReadsAgainIsNotIdle(t *testing.T) {
+	t.Parallel()
+	for name, later := range map[string]time.Duration{"at once": 0, "after a sweep": 16 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := newCache(t, cache.Options[string, int]{Capacity: 100, IdleAfter: time.Minute})
+				quiet, loud := c.In(bound(t, "quiet")), c.In(bound(t, "loud"))
+				require.Equal(t, 30, fill(t, quiet, 30))
+				time.Sleep(3 * time.Minute)
+				_, err := quiet.Get("0")
+				require.NoError(t, err)
+				time.Sleep(later)
+				require.Equal(t, 70, fill(t, loud, 1000))
+				require.Equal(t, 30, held(t, quiet))
+			})
+		})
+	}
+}
+
+// A tenant that was idle and stores again pays like any other.
+func TestATenantThatStoresAgainIsNotIdle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Options[string, int]{Capacity: 100, IdleAfter: time.Minute})
+		quiet, loud := c.In(bound(t, "quiet")), c.In(bound(t, "loud"))
+		require.Equal(t, 20, fill(t, quiet, 20))
+		time.Sleep(3 * time.Minute)
+		require.Equal(t, 80, fill(t, loud, 80))
+		require.NoError(t, quiet.Set("new", 1))
+		require.Equal(t, 21, held(t, quiet))
+		require.Equal(t, 79, held(t, loud))
+	})
+}
+
+// What a tenant had reserved is there for others when its empty partition has gone.
+func TestAReserveGoesWithItsPartition(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		incidents := 0
+		c := newCache(t, cache.Options[string, int]{
+			Capacity: 100, Quota: cache.Quota{Reserve: 60}, IdleAfter: time.Minute, OnIncident: func(cache.Incident) { incidents++ },
+		})
+		for i := range 5 {
+			p := c.In(bound(t, fmt.Sprint("t", i)))
+			require.NoError(t, p.Set("x", 1))
+			require.NoError(t, p.Delete("x"))
+			time.Sleep(3 * time.Minute)
+		}
+		require.Zero(t, incidents)
+	})
+}
+
+// One entry in all: the last who stores has it, and nothing waits or panics.
+func TestACapacityOfOne(t *testing.T) {
+	t.Parallel()
+	c := newCache(t, cache.Options[string, int]{Capacity: 1, NegativeTTL: time.Hour})
+	for i := range 30 {
+		p := c.In(bound(t, fmt.Sprint("t", i%3)))
+		got, err := p.GetOrLoad(fmt.Sprint(i), gives(i, nil))
+		require.NoError(t, err)
+		require.Equal(t, i, got)
+		_, err = p.GetOrLoad(fmt.Sprint("none", i), gives(0, cache.ErrNotFound))
+		require.ErrorIs(t, err, cache.ErrNotFound)
+		require.LessOrEqual(t, c.Stats().Weight, int64(1))
+	}
+}

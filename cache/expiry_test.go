@@ -221,3 +221,48 @@ func TestExpiredEntriesGo(t *testing.T) {
 		require.EqualValues(t, 5000, stats.Expirations)
 	})
 }
+
+// Absences that keep a flood from the database are few and stay; when they are more than an eighth, they go first.
+func TestAbsencesAndValuesPayInProportion(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ absences, left int }{"few": {5, 5}, "many": {40, 11}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCache(t, cache.Options[string, int]{Capacity: 100, NegativeTTL: time.Hour, NegativeMax: 50})
+			p := c.In(bound(t, "a"))
+			for i := range test.absences {
+				_, err := p.GetOrLoad(fmt.Sprint("none", i), gives(0, cache.ErrNotFound))
+				require.ErrorIs(t, err, cache.ErrNotFound)
+			}
+			for i := range 300 {
+				require.NoError(t, p.Set(fmt.Sprint(i), i))
+			}
+			require.Equal(t, test.left, c.Stats().Negatives)
+			require.Equal(t, 100, c.Stats().Entries)
+		})
+	}
+}
+
+// C06: a refresh began before a Set that takes the entry's place.
+func TestARefreshOlderThanASetIsNotKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Options[string, int]{TTL: time.Minute, Jitter: -1, EarlyRefresh: 1e6})
+		p := c.In(bound(t, "a"))
+		slow := func(value int) func(tenant.Context) (int, error) {
+			return func(tenant.Context) (int, error) { time.Sleep(time.Second); return value, nil }
+		}
+		_, err := p.GetOrLoad("x", slow(1))
+		require.NoError(t, err)
+		_, err = p.GetOrLoad("x", slow(2)) // which begins a refresh
+		require.NoError(t, err)
+		synctest.Wait()
+		require.EqualValues(t, 1, c.Stats().EarlyRefreshes)
+		require.NoError(t, p.Set("x", 3))
+		time.Sleep(2 * time.Second)
+		got, err := p.Get("x")
+		require.NoError(t, err)
+		require.Equal(t, 3, got)
+		require.EqualValues(t, 1, c.Stats().RefusedStale)
+	})
+}

@@ -271,10 +271,11 @@ func (ch *chamber[K, V]) fail(f *flight[K, V], err error) {
 	close(f.done)
 }
 
-// staleFor gives the expired entry that stands in for a failed load. Under mu.
+// staleFor gives the expired entry that stands in for a failed load. One that was deleted or invalidated is not there any more;
+// a Set meanwhile has put a newer one there. Under mu.
 func (ch *chamber[K, V]) staleFor(f *flight[K, V]) *entry[K, V] {
 	window := int64(ch.core.opts.StaleIfError)
-	if window == 0 || f.fate != fateOpen || !f.shared {
+	if window == 0 || !f.shared {
 		return nil
 	}
 	e := ch.find(f.key)

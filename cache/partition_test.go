@@ -238,3 +238,28 @@ func TestIsolation(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "a's", got)
 }
+
+// A partition goes while others stay, and comes back: nobody finds the one that went.
+func TestAPartitionGoesWhileOthersStay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Options[string, int]{IdleAfter: time.Minute})
+		stays, goes := c.In(bound(t, "stays")), bound(t, "goes")
+		require.NoError(t, stays.Set("x", 1))
+		for i := range 20 { // more often than the directory is rebuilt
+			require.NoError(t, c.In(goes).Set("x", i))
+			got, err := c.In(goes).Get("x")
+			require.NoError(t, err)
+			require.Equal(t, i, got)
+			require.NoError(t, c.In(goes).Delete("x"))
+			for range 3 {
+				time.Sleep(time.Minute)
+				_, err = stays.Get("x")
+				require.NoError(t, err)
+			}
+			stats, err := c.In(goes).Stats()
+			require.NoError(t, err)
+			require.Zero(t, stats.Sets, "it is a new one")
+		}
+	})
+}

@@ -28,9 +28,10 @@ func (c *core[K, V]) sweep() {
 	for _, ch := range d.all() {
 		if ch.touched.Swap(false) {
 			ch.age = 0
+			c.budget.markIdle(ch, false) // a reader alone never asks the budget, which would notice
 		} else if ch.age++; ch.age >= idleSweeps {
 			ch.age = idleSweeps
-			c.budget.markIdle(ch)
+			c.budget.markIdle(ch, true)
 		}
 		if c.timed {
 			ch.expire()
@@ -56,7 +57,7 @@ func (c *core[K, V]) retire(ch *chamber[K, V]) {
 	defer d.mu.Unlock()
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if ch.held > 0 || len(ch.flights) > 0 || ch.touched.Load() || !c.budget.leave(ch) {
+	if len(ch.flights) > 0 || ch.touched.Load() || !c.budget.leave(ch) {
 		return
 	}
 	ch.dead.Store(true)

@@ -137,7 +137,7 @@ func TestTheBudgetsBooks(t *testing.T) {
 			case 1:
 				ch.invalidate()
 			case 2:
-				c.budget.markIdle(ch)
+				c.budget.markIdle(ch, true)
 			default:
 				_ = ch.set(key, rapid.IntRange(1, 60).Draw(t, "weight"))
 			}
@@ -224,4 +224,14 @@ func TestTally(t *testing.T) {
 		require.Equal(t, want, c.stats().Sets)
 	}
 	require.Zero(t, c.get(countLoads))
+}
+
+// A reader that saw the tags before an entry was removed finds its slot empty.
+func TestAReaderBetweenTagAndSlot(t *testing.T) {
+	t.Parallel()
+	table := newTable[int, int](1)
+	e := &entry[int, int]{key: 1}
+	table.insert(7, e)
+	table.buckets[0].slots[0].Store(nil) // as it is for a moment
+	require.Nil(t, table.find(7, 1))
 }
