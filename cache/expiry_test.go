@@ -266,3 +266,30 @@ func TestARefreshOlderThanASetIsNotKept(t *testing.T) {
 		require.EqualValues(t, 1, c.Stats().RefusedStale)
 	})
 }
+
+// What loads in place of an expired value and can't be kept takes it along: that is not what is true any more.
+func TestALoadThatIsRefusedLeavesNothingStale(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Options[string, int]{
+			Capacity: 10, TTL: time.Minute, StaleIfError: time.Hour, Weigh: func(_ string, v int) int64 { return int64(v) },
+		})
+		p := c.In(bound(t, "a"))
+		require.NoError(t, p.Set("x", 1))
+		time.Sleep(2 * time.Minute)
+		got, err := p.GetOrLoad("x", gives(11, nil))
+		require.NoError(t, err)
+		require.Equal(t, 11, got)
+		_, err = p.GetOrLoad("x", gives(0, errBroken))
+		require.ErrorIs(t, err, errBroken)
+	})
+}
+
+func TestATTLOfCenturies(t *testing.T) {
+	t.Parallel()
+	c := newCache(t, cache.Options[string, int]{TTL: 1<<63 - 1, Jitter: -1})
+	p := c.In(bound(t, "a"))
+	require.NoError(t, p.Set("x", 1))
+	_, err := p.Get("x")
+	require.NoError(t, err)
+}

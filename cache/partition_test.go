@@ -75,6 +75,9 @@ func TestKeysThatCanNotBeFoundAgain(t *testing.T) {
 	}
 	require.EqualValues(t, 3*6, c.Stats().RefusedKey)
 	require.Zero(t, c.Stats().Entries)
+	numbers, err := cache.New(cache.Options[float64, int]{Capacity: 10})
+	require.NoError(t, err)
+	require.ErrorIs(t, numbers.In(bound(t, "a")).Set(nan, 1), cache.ErrRefused)
 	require.NoError(t, p.Set("a text", 7))
 	got, err := p.Get("a text")
 	require.NoError(t, err)

@@ -252,3 +252,43 @@ func TestAFloodDoesNotPushOthersOutOfTheTierInProcess(t *testing.T) {
 	}
 	require.Equal(t, before, c.Stats().Hits, "all from the tier in process")
 }
+
+// A read began before a change of its key that was heard before its answer was put: it is not put.
+func TestAReadOlderThanAChangeIsNotKept(t *testing.T) {
+	t.Parallel()
+	pt := &part{fills: map[string]*fill{}}
+	first, second := pt.beginFill("k"), pt.beginFill("k")
+	other := pt.beginFill("l")
+	dropped := false
+	pt.changed("k", func() { dropped = true })
+	third := pt.beginFill("k")
+	require.True(t, dropped)
+	kept := map[string]bool{}
+	pt.endFill("k", second, func() { kept["second"] = true })
+	pt.endFill("k", third, func() { kept["third"] = true })
+	pt.endFill("k", first, func() { kept["first"] = true })
+	pt.endFill("l", other, func() { kept["other"] = true })
+	require.Equal(t, map[string]bool{"third": true, "other": true}, kept)
+	require.Empty(t, pt.fills)
+}
+
+// What was kept under another generation than the current one is not served, however it came there.
+func TestAnEntryOfAnotherGenerationIsNotServed(t *testing.T) {
+	t.Parallel()
+	c, _, tc := two(t, nil)
+	require.NoError(t, c.In(tc).Set("k", "new"))
+	inProcess(t, c, tc, "k", "new")
+	old := entry[string]{value: "old", view: &view{generation: someGeneration}, expires: time.Now().Add(time.Hour).UnixMilli(), weight: 1}
+	for range 2 { // with the generation known, and not
+		require.NoError(t, c.local.In(tc).Set("k", old))
+		v, err := c.In(tc).Get("k")
+		require.NoError(t, err)
+		require.Equal(t, "new", v)
+		require.NoError(t, c.local.In(tc).Set("k", old))
+		v, err = c.In(tc).GetOrLoad("k", fails)
+		require.NoError(t, err)
+		require.Equal(t, "new", v)
+		require.NoError(t, c.local.In(tc).Set("k", old))
+		c.parts.get(tc.Tenant().String()).shards[0].forget(false)
+	}
+}

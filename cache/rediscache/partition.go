@@ -133,7 +133,7 @@ func (p Partition[K, V]) lookAt(pt *part, keys []string) []look[V] {
 	return looks
 }
 
-// fill puts what a look found into the tier in process, unless the key or the generation changed since it began.
+// fill puts what a look found into the tier in process, unless the key changed since it began.
 func (p Partition[K, V]) fill(pt *part, f *fill, l *look[V]) {
 	c := p.cache
 	if !l.found {
@@ -142,7 +142,7 @@ func (p Partition[K, V]) fill(pt *part, f *fill, l *look[V]) {
 	}
 	e, ok := c.copied(c.weighed(l.entry()))
 	pt.endFill(l.key, f, func() {
-		if ok && l.shard.current.Load() == l.view {
+		if ok { // of whatever generation: it is looked at when it is served
 			_ = c.local.In(p.tc).Set(l.key, e) // counted where it is refused
 		}
 	})

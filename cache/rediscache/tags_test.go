@@ -56,6 +56,14 @@ func TestALostTagTakesItsValuesWithIt(t *testing.T) {
 			v, err := there.In(tc).Get("l")
 			require.NoError(t, err)
 			require.Equal(t, "blue", v)
+			if name != "evicted" {
+				require.Positive(t, there.Stats().Incidents)
+			}
+			client := raw(t, shared.Shared(t))
+			if left, err := client.Do(context.Background(), client.B().Pttl().Key(tagName(tc, "red")).Build()).AsInt64(); name != "evicted" {
+				require.NoError(t, err)
+				require.Positive(t, left, "it was replaced, and expires")
+			}
 			require.NoError(t, there.In(tc).Set("k", "red again"))
 			v, err = here.In(tc).Get("k")
 			require.NoError(t, err)

@@ -180,16 +180,21 @@ func TestEveryKeyExpires(t *testing.T) {
 	_, _ = p.GetOrLoad("b", load)
 	_, _ = p.GetOrLoad("d", absent)
 	_, _ = p.GetOrLoadMany([]string{"e", "f"}, func(_ tcContext, keys []string) (map[string]string, error) { return map[string]string{"e": "v"}, nil })
+	expire := func(names []string) {
+		for _, name := range names {
+			left, err := client.Do(context.Background(), client.B().Pttl().Key(name).Build()).AsInt64()
+			require.NoError(t, err)
+			require.Positive(t, left, name)
+		}
+	}
+	values, generations := stored(t, client, tc)
+	expire(append(values, generations...))
 	require.NoError(t, p.InvalidateTag("t", "u"))
 	require.NoError(t, p.InvalidateTenant())
 	_, _ = p.GetOrLoad("a", load)
-	values, generations := stored(t, client, tc)
+	values, generations = stored(t, client, tc)
 	require.Len(t, generations, 3*3, "the tenant's and two tags', in three buckets")
-	for _, name := range append(values, generations...) {
-		left, err := client.Do(context.Background(), client.B().Pttl().Key(name).Build()).AsInt64()
-		require.NoError(t, err)
-		require.Positive(t, left, name)
-	}
+	expire(append(values, generations...))
 }
 
 // What the server holds is not readable: neither the value nor that two are equal.
