@@ -22,7 +22,7 @@ func TestOddNames(t *testing.T) {
 	id := anna.Tenant()
 	suffix := loginSuffix(w.Name)
 	w.exec(t, "create table public.other as select 1; create schema evil; grant usage on schema evil to public")
-	for _, odd := range []string{`we"ird, Ü' , evil, public\`, `E'\n'`, strings.Repeat("ü", 24)} {
+	for _, odd := range []string{`plain_name`, `we"ird, Ü' , evil, public\`, `E'\n'`, strings.Repeat("ü", 24)} {
 		entry := mustEntry(t, w, "Anna")
 		login := odd + suffix
 		w.exec(t, "alter schema "+pgx.Identifier{entry.Schema}.Sanitize()+" rename to "+pgx.Identifier{odd}.Sanitize())
@@ -81,4 +81,21 @@ func TestNamesDoNotMeetAtTheServer(t *testing.T) {
 	o.LoginPrefix = "pg_"
 	_, err = rls.Provision(t.Context(), o, tenant.MustParseID("bc"))
 	require.ErrorIs(t, err, rls.ErrOptions)
+}
+
+// A relation that the catalog names with its schema would be the same one for all, so no bridge tenant is served with it.
+func TestRelationsWithASchemaCantMove(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	anna := w.settle(t, "Anna", 1)
+	w.exec(t, "create schema archive; create table archive.records (tenant_id uuid not null, id bigint, primary key (tenant_id, id))")
+	catalog := query.MustCatalog(query.TenantColumn("tenant_id", query.UUID), query.Tenant("patients"), query.Tenant("archive.records"))
+	db, err := rls.Open(t.Context(), rls.Config{Directory: w.directory, Credentials: w}, catalog)
+	require.NoError(t, err)
+	defer db.Close()
+	_, err = rls.All[int64](anna, db, query.MustStatic(catalog, "select id from patients where tenant_id = @tenant"))
+	var open *rls.OpenError
+	require.ErrorAs(t, err, &open)
+	require.True(t, open.Has(rls.PlaceShared), err)
+	require.ErrorContains(t, err, "place_shared archive.records")
 }
