@@ -122,6 +122,9 @@ func copyInTx(tc tenant.Context, l lease, work func(*session) (int64, error), do
 		if !committed && l.sess.status != 'I' {
 			l.sess.rollBack(tc)
 		}
+		if l.sess.pooler == PooledPrepared && !l.sess.pg.IsClosed() {
+			l.sess.destroy() // PgBouncer 1.25 keeps the server's connection for a client that has copied until it goes
+		}
 		l.release()
 	}()
 	n, err := work(l.sess)

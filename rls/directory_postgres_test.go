@@ -192,6 +192,7 @@ func TestOpenDirectoryRefuses(t *testing.T) {
 		"writes a column":    {"grant update (target) on septum_directory.tenants to " + reader, "revoke update (target) on septum_directory.tenants from " + reader, rls.PrivilegeExtra},
 		"deletes":            {"grant delete on septum_directory.tenants to public", "revoke delete on septum_directory.tenants from public", rls.PrivilegeExtra},
 		"owns the function":  {"alter function septum_directory.number_change() owner to " + reader, "alter function septum_directory.number_change() owner to " + ownerRole, rls.RoleOwner},
+		"owns the table":     {"alter table septum_directory.tenants owner to " + reader, "alter table septum_directory.tenants owner to " + ownerRole + "; grant select on septum_directory.tenants to " + reader, rls.RoleOwner},
 		"reaches the owner":  {"grant " + ownerRole + " to " + reader, "revoke " + ownerRole + " from " + reader, rls.RoleOwner},
 		"R01 superuser":      {"alter role " + reader + " superuser", "alter role " + reader + " nosuperuser", rls.RoleSuperuser},
 		"R01 createrole":     {"alter role " + reader + " createrole", "alter role " + reader + " nocreaterole", rls.RoleCreateRole},

@@ -137,8 +137,12 @@ func TestSchemaGoesWhileInUse(t *testing.T) {
 	s := pgx.Identifier{mustEntry(t, w, "Anna").Schema}.Sanitize()
 	db := w.open(t, func(c *rls.Config) { c.Cache.UnknownTTL = time.Millisecond })
 	require.Equal(t, []string{"Anna 1"}, patientsOf(t, db, anna))
+	fresh := w.open(t, func(c *rls.Config) { c.MaxConnLifetime = time.Nanosecond }) // a connection for each request
+	require.NoError(t, read(fresh, anna))
 	w.exec(t, "alter schema "+s+" rename to away")
 	var open *rls.OpenError
+	require.ErrorAs(t, read(fresh, anna), &open, "a further connection of a place that was good")
+	require.True(t, open.Has(rls.RelationMissing))
 	time.Sleep(2 * time.Millisecond)
 	require.Equal(t, "42501", serverCode(read(db, anna)), "the names mean the shared tables now, in which the login has no rights")
 	require.ErrorAs(t, read(db, anna), &open)
