@@ -1,7 +1,9 @@
 package rls_test
 
 import (
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/septum-go/septum/query"
 	"github.com/septum-go/septum/rls"
@@ -78,4 +80,19 @@ func TestWriteReturnsTooMuch(t *testing.T) {
 	require.ErrorIs(t, c.db.Batch(c.mary, &b), rls.ErrResultTooLarge)
 	require.Equal(t, "Mary Ann", c.nameOf(t, mary, 20))
 	require.Equal(t, "Paul 20", c.nameOf(t, paul, 20))
+}
+
+// What a result that is too large still has to say is not waited for: the server is told to stop.
+func TestTooLargeIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	c := newClinic(t, func(cfg *rls.Config) { cfg.MaxConns, cfg.Limits.MaxRows = 1, 50 })
+	start := time.Now()
+	require.ErrorIs(t, c.db.InTx(c.mary, func(tx *rls.Tx) error {
+		rows, err := tx.QueryUnproved(c.mary, `select repeat('x', 2000), pg_sleep(case when n > 200 then 20 else 0 end) from generate_series(1, 300) n`)
+		for rows.Next() {
+		}
+		return errors.Join(err, rows.Err())
+	}), rls.ErrResultTooLarge)
+	require.Less(t, time.Since(start), 10*time.Second)
+	c.healthy(t, c.db)
 }

@@ -215,3 +215,60 @@ func TestCheckIsSampled(t *testing.T) {
 	require.Equal(t, 1, found(0, 100), "the default")
 	require.Zero(t, found(-1, 200))
 }
+
+// Where a change of the table moves the columns of a statement that was described before it, nothing is taken for the tenant's
+// column that is another one: neither alone nor in a batch.
+func TestCheckWhenColumnsMove(t *testing.T) {
+	t.Parallel()
+	catalog := query.MustCatalog(query.TenantColumn("owner", query.UUID), query.Tenant("beds"))
+	d := rlstest.New(t, rlstest.Catalog(catalog), rlstest.Schema(`create table beds (pad uuid, owner uuid primary key, id bigint);
+		insert into beds values (null, '`+mary.String()+`', 1)`))
+	for _, step := range rls.PoolerSettings(d.AppRole, rls.Limits{}) {
+		_, err := d.Admin(t).Exec(t.Context(), strings.Replace(step.SQL, " set ", " in database "+pgx.Identifier{d.Name}.Sanitize()+" set ", 1))
+		require.NoError(t, err)
+	}
+	var told incidents
+	tc, all := bind(t, t.Context(), mary), query.MustStatic(catalog, `select * from beds where owner = @tenant`)
+	ways := map[string]func(db *rls.DB) error{
+		"alone": func(db *rls.DB) error { _, err := db.Affected(tc, all); return err },
+		"in a batch": func(db *rls.DB) error {
+			var b rls.Batch
+			b.Query(func(pgx.Rows) error { return nil }, all)
+			return db.Batch(tc, &b)
+		},
+	}
+	dbs := map[string]*rls.DB{}
+	for name, run := range ways { // each by a connection that has described it
+		dbs[name] = d.Open(t, func(cfg *rls.Config) {
+			cfg.MaxConns, cfg.CheckEvery, cfg.Pooler, cfg.OnIncident = 1, 1, rls.Pooled, told.tell
+		})
+		require.NoError(t, run(dbs[name]))
+	}
+	_, err := d.Owner(t).Exec(t.Context(), `alter table beds drop pad; alter table beds add pad uuid default '`+paul.String()+`'`)
+	require.NoError(t, err)
+	for name, run := range ways {
+		require.NoError(t, run(dbs[name]), name)
+		require.NoError(t, run(dbs[name]), name)
+	}
+	require.Empty(t, told.seen)
+}
+
+// A table is the relation of its schema, also when another schema has one of the same name.
+func TestCheckKnowsTheSchema(t *testing.T) {
+	t.Parallel()
+	catalog := query.MustCatalog(query.TenantColumn("owner", query.UUID), query.Tenant("wards.beds"), query.Global("beds"))
+	d := rlstest.New(t, rlstest.Catalog(catalog), rlstest.Schema(`create schema wards; create table wards.beds (owner uuid primary key); create table beds (owner uuid primary key);
+		insert into wards.beds values ('`+mary.String()+`'); insert into beds values ('`+paul.String()+`')`))
+	var told incidents
+	db := d.Open(t, func(cfg *rls.Config) { cfg.CheckEvery, cfg.OnIncident = 1, told.tell })
+	tc := bind(t, t.Context(), mary)
+	found, err := rls.All[string](tc, db, query.MustStatic(catalog, `select owner::text from beds`))
+	require.NoError(t, err)
+	require.Equal(t, []string{paul.String()}, found)
+	for _, sql := range []string{`select owner from beds`, `select owner from wards.beds`} {
+		seen, err := readAll(db.QueryUnproved(tc, sql))
+		require.NoError(t, err, sql)
+		require.Len(t, seen, 1)
+	}
+	require.Empty(t, told.seen)
+}

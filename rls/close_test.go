@@ -45,6 +45,8 @@ func TestAdmissionCloses(t *testing.T) {
 		for _, leave := range leaves {
 			leave()
 		}
+		_, err = a.Enter(t.Context(), mary, limits)
+		require.ErrorIs(t, err, rls.ErrClosed, "also when there is room")
 		free, tenants, waiting = a.State()
 		require.Equal(t, []int{2, 0, 0}, []int{free, tenants, waiting})
 	})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/septum-go/septum/query"
 	"github.com/septum-go/septum/rls"
 	"github.com/septum-go/septum/tenant"
@@ -137,6 +138,11 @@ func TestCancelledWhileTheServerWorks(t *testing.T) {
 		err = failed(c.db.Query(bind(t, ctx, mary), allPatients))
 		require.Error(t, err, "a dead context sends nothing")
 	}
+	require.Eventually(t, func() (none bool) {
+		require.NoError(t, c.admin.QueryRow(t.Context(), `select count(*) = 0 from pg_stat_activity
+			where datname = current_database() and state = 'active' and pid <> pg_backend_pid()`).Scan(&none))
+		return none
+	}, 5*time.Second, 10*time.Millisecond, "the server was told to stop")
 	c.healthy(t, c.db)
 }
 
@@ -327,10 +333,58 @@ func TestReplyOutOfStep(t *testing.T) {
 		func() error {
 			return c.db.InTx(c.mary, func(tx *rls.Tx) error { _, err := rls.All[patient](c.mary, tx, allPatients); return err })
 		},
+		func() error {
+			var b rls.Batch
+			var found []patient
+			rls.Collect(&b, &found, allPatients)
+			return c.db.Batch(c.mary, &b)
+		},
 	} {
 		require.NoError(t, c.db.Misdirect(t.Context()))
 		require.ErrorContains(t, run(), "did not belong")
 		require.NoError(t, run(), "on a new connection")
 	}
+	c.healthy(t, c.db)
+}
+
+// X05, X09: a connection on which something is left, by whatever defect, takes no other request and is not given to anybody.
+func TestSpoiledConnection(t *testing.T) {
+	t.Parallel()
+	c := newClinic(t, func(cfg *rls.Config) { cfg.MaxConns = 1 })
+	for how, refused := range map[string]bool{"a reply is under way": true, "pgconn is at work": true, "its watch has struck": true,
+		"a transaction is open": false, "it is closed": true} {
+		before := c.db.Backend(t.Context())
+		start, control := c.db.Spoil(t.Context(), how)
+		if refused {
+			require.Error(t, start, how)
+			require.Error(t, control, how)
+		}
+		if how == "it is closed" {
+			require.True(t, pgconn.SafeToRetry(start) && pgconn.SafeToRetry(control), "nothing was sent")
+		} else if refused {
+			require.ErrorContains(t, start, "did not belong", how)
+		}
+		require.NotEqual(t, before, c.db.Backend(t.Context()), how)
+		found, err := rls.All[patient](c.paul, c.db, allPatients)
+		require.NoError(t, err, how)
+		require.Equal(t, "Paul 1", found[0].Name, how)
+	}
+	c.healthy(t, c.db)
+}
+
+// A statement of a transaction whose own context has ended is not sent, and the transaction goes on.
+func TestStatementThatIsNotSent(t *testing.T) {
+	t.Parallel()
+	c := newClinic(t, func(cfg *rls.Config) { cfg.StatementCache = 1 })
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.NoError(t, c.db.InTx(c.mary, func(tx *rls.Tx) error {
+		require.NoError(t, tx.Exec(c.mary, rename, named(1, "first")))
+		require.ErrorIs(t, tx.Exec(bind(t, ctx, mary), rename, named(2, "never")), context.Canceled)
+		require.ErrorIs(t, tx.Exec(bind(t, ctx, mary), remove, query.Args{"id": 2}), context.Canceled, "which would have to be prepared, and another one closed")
+		return tx.Exec(c.mary, rename, named(1, "second"))
+	}))
+	require.Equal(t, "second", c.nameOf(t, mary, 1))
+	require.Equal(t, "Mary 2", c.nameOf(t, mary, 2))
 	c.healthy(t, c.db)
 }

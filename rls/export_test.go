@@ -3,6 +3,7 @@ package rls
 import (
 	"context"
 	"net"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -111,6 +112,47 @@ func (db *DB) Confuse(ctx context.Context, stmt *query.Statement, sql string) er
 	}
 	l.sess.prepared.put(newPrepared(sh, sd, l.sess.types))
 	return nil
+}
+
+// Spoil leaves one connection of the pool as a defect of this package would, tries to send on it, and gives it back.
+func (db *DB) Spoil(ctx context.Context, how string) (start, control error) {
+	for _, try := range []func(s *session){
+		func(s *session) { start = s.start(ctx, "", nil, nil) },
+		func(s *session) { _, control = s.control(ctx, "select 1") },
+		func(s *session) {}, // given back as it is
+	} {
+		l, err := db.router.acquire(ctx, tenant.ID{}, false)
+		if err != nil {
+			return err, err
+		}
+		spoil(ctx, l.sess, how)
+		try(l.sess)
+		l.release()
+	}
+	return start, control
+}
+
+func spoil(ctx context.Context, s *session, how string) {
+	switch how {
+	case "a reply is under way":
+		p, err := s.prepare(ctx, shape{id: "septum_spoil", sql: "select generate_series(1, 100)"})
+		if err == nil {
+			_ = s.args.build(s.types, p, nil)
+			_ = s.start(ctx, "11111111-1111-1111-1111-111111111111", nil, p)
+		}
+	case "pgconn is at work":
+		s.pg.ExecParams(ctx, "select generate_series(1, 100)", nil, nil, nil, nil)
+	case "its watch has struck":
+		over, cancel := context.WithCancel(ctx)
+		s.watch(over)
+		cancel()
+		time.Sleep(5 * time.Millisecond)
+		s.unwatch()
+	case "a transaction is open":
+		_, _ = s.control(ctx, "begin")
+	case "it is closed":
+		_ = s.pg.Close(ctx)
+	}
 }
 
 // IsPrivate is what Open demands of a live connection.
