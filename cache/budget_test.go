@@ -293,3 +293,14 @@ func TestACapacityOfOne(t *testing.T) {
 		require.LessOrEqual(t, c.Stats().Weight, int64(1))
 	}
 }
+
+// An entry of more than 4 Gi does not fit its counter, and would be taken for a light one.
+func TestAnEntryOfMoreThan4GiIsRefused(t *testing.T) {
+	t.Parallel()
+	c := newCache(t, cache.Options[string, int]{Capacity: 1 << 40, Weigh: func(_ string, v int) int64 { return int64(v) }})
+	p := c.In(bound(t, "a"))
+	require.ErrorIs(t, p.Set("x", 1<<32), cache.ErrRefused)
+	require.NoError(t, p.Set("x", 1<<32-1))
+	require.EqualValues(t, 1<<32-1, c.Stats().Weight)
+	require.EqualValues(t, 1, c.Stats().RefusedTooLarge)
+}

@@ -293,3 +293,23 @@ func TestATTLOfCenturies(t *testing.T) {
 	_, err := p.Get("x")
 	require.NoError(t, err)
 }
+
+// C04: absences that take the place of expired values count as well.
+func TestAbsencesInPlaceOfValuesHaveAQuota(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, cache.Options[string, int]{
+			Capacity: 100, TTL: time.Minute, StaleIfError: time.Hour, NegativeTTL: time.Hour, NegativeMax: 2,
+		})
+		p := c.In(bound(t, "a"))
+		for i := range 10 {
+			require.NoError(t, p.Set(fmt.Sprint(i), i))
+		}
+		time.Sleep(2 * time.Minute)
+		for i := range 10 {
+			_, err := p.GetOrLoad(fmt.Sprint(i), gives(0, cache.ErrNotFound))
+			require.ErrorIs(t, err, cache.ErrNotFound)
+		}
+		require.Equal(t, 2, c.Stats().Negatives)
+	})
+}

@@ -185,7 +185,15 @@ func TestAPartitionWithALoadIsNotIdle(t *testing.T) {
 			require.NoError(t, err)
 		}()
 		time.Sleep(9 * time.Minute)
+		joined := make(chan int, 1)
+		go func() {
+			got, err := c.In(tc).GetOrLoad("x", gives(2, nil))
+			require.NoError(t, err)
+			joined <- got
+		}()
+		synctest.Wait()
 		require.NoError(t, c.In(tc).InvalidateTenant())
+		defer func() { require.Equal(t, 1, <-joined, "one load") }()
 		<-done
 		_, err := c.In(tc).Get("x")
 		require.ErrorIs(t, err, cache.ErrMiss)
@@ -247,8 +255,12 @@ func TestAPartitionGoesWhileOthersStay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t, cache.Options[string, int]{IdleAfter: time.Minute})
-		stays, goes := c.In(bound(t, "stays")), bound(t, "goes")
-		require.NoError(t, stays.Set("x", 1))
+		var stays [5]cache.Partition[string, int]
+		for i := range stays {
+			stays[i] = c.In(bound(t, fmt.Sprint("stays-", i)))
+			require.NoError(t, stays[i].Set("x", 1))
+		}
+		goes := bound(t, "goes")
 		for i := range 20 { // more often than the directory is rebuilt
 			require.NoError(t, c.In(goes).Set("x", i))
 			got, err := c.In(goes).Get("x")
@@ -257,8 +269,10 @@ func TestAPartitionGoesWhileOthersStay(t *testing.T) {
 			require.NoError(t, c.In(goes).Delete("x"))
 			for range 3 {
 				time.Sleep(time.Minute)
-				_, err = stays.Get("x")
-				require.NoError(t, err)
+				for _, p := range stays {
+					_, err = p.Get("x")
+					require.NoError(t, err)
+				}
 			}
 			stats, err := c.In(goes).Stats()
 			require.NoError(t, err)

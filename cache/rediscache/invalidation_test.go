@@ -292,3 +292,57 @@ func TestAnEntryOfAnotherGenerationIsNotServed(t *testing.T) {
 		c.parts.get(tc.Tenant().String()).shards[0].forget(false)
 	}
 }
+
+// C06: a load's tags are not known before it ends. One of them was invalidated elsewhere meanwhile, and this program has asked for the
+// generation again since, which is the same.
+func TestALoadWhoseTagWasInvalidatedMeanwhile(t *testing.T) {
+	t.Parallel()
+	here, there, tc := two(t, func(o *Options[string, string]) { o.Tags = oneTag })
+	v, err := here.In(tc).GetOrLoad("k", func(tcContext) (string, error) {
+		require.NoError(t, there.In(tc).InvalidateTag("t"))
+		require.Eventually(t, func() bool { return here.Stats().Heard > 0 }, 5*time.Second, time.Millisecond)
+		_, err := here.In(tc).Get("another")
+		require.ErrorIs(t, err, cache.ErrMiss)
+		return "old", nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, "old", v)
+	require.EqualValues(t, 1, here.Stats().RefusedStale)
+	_, err = here.In(tc).Get("k")
+	require.ErrorIs(t, err, cache.ErrMiss)
+}
+
+// What was in process when the connection was lost is not taken up again, though the generation is the same: a read that was under
+// way may put it there after all.
+func TestWhatWasKeptBeforeALostConnectionIsNotServed(t *testing.T) {
+	t.Parallel()
+	c, _, tc := two(t, func(o *Options[string, string]) { o.Tags = oneTag })
+	require.NoError(t, c.In(tc).Set("k", "new"))
+	inProcess(t, c, tc, "k", "new")
+	kept, err := c.local.In(tc).Get("k")
+	require.NoError(t, err)
+	require.False(t, kept.tags[0].gone.Load())
+	c.lost()
+	require.True(t, kept.tags[0].gone.Load(), "nor are its tags")
+	kept.tags, kept.value = nil, "old"
+	_, _ = c.In(tc).Get("another") // learns of the same generation
+	require.NoError(t, c.local.In(tc).Set("k", kept))
+	v, err := c.In(tc).Get("k")
+	require.NoError(t, err)
+	require.Equal(t, "new", v)
+}
+
+// A generation that was asked for before something changed is not the current one.
+func TestAGenerationThatChangedWhileItWasAskedForIsNotPublished(t *testing.T) {
+	t.Parallel()
+	c, _, tc := two(t, nil)
+	pt, err := c.of(tc)
+	require.NoError(t, err)
+	s := &pt.shards[0]
+	found := foundGeneration{token: newToken(time.Now(), token{}), history: "h"}
+	before := s.changed()
+	s.forget(false)
+	require.Nil(t, c.publish(pt, s, found, before))
+	s.owe()
+	require.Nil(t, c.publish(pt, s, found, s.changed()), "nor while a write is owed")
+}

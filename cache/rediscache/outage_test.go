@@ -92,7 +92,7 @@ func TestAServerThatHangs(t *testing.T) {
 		_, err := c.In(tc).GetOrLoad("other"+string(rune('a'+i)), load)
 		require.NoError(t, err)
 	}
-	require.Less(t, time.Since(begin), 2*time.Second, "50 loads spend no more than a few timeouts")
+	require.Less(t, time.Since(begin), 4*time.Second, "50 loads spend no more than a few timeouts")
 	require.Equal(t, 50, *loads)
 	require.Equal(t, 1, d.count(IncidentOutage))
 	begin = time.Now()
@@ -100,7 +100,7 @@ func TestAServerThatHangs(t *testing.T) {
 		_, err := c.In(tc).Get("another")
 		require.ErrorIs(t, err, cache.ErrMiss)
 	}
-	require.Less(t, time.Since(begin), 100*time.Millisecond, "an open breaker costs nothing")
+	require.Less(t, time.Since(begin), time.Second, "an open breaker costs nothing")
 	require.NoError(t, s.Resume())
 }
 
