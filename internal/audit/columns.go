@@ -101,7 +101,7 @@ func indexesWithoutTenant(d *database) []Finding {
 			if r.tenant == nil || x.unique || x.exclusion || x.inherited || x.method != "btree" || x.leads(r.tenant) {
 				continue
 			}
-			made := x.withTenant("create index"+r.concurrently()+" if not exists", suffixed(x.name, "_tenant"), r.tenant.sql)
+			made := x.withTenant("create index"+r.concurrently()+" if not exists", widened(x.name), r.tenant.sql)
 			out = append(out, Finding{Object: "index " + quote(x.name) + " on " + r.name, Relation: r.name, Show: r.showIndexes(),
 				What: fmt.Sprintf("index %s of %s does not start with %s", quote(x.name), r.name, r.tenant.sql),
 				Mend: []string{made, "drop index" + r.concurrently() + " " + x.qualified()}})

@@ -28,8 +28,9 @@ func text(value string) string {
 	return "'" + strings.ReplaceAll(value, "'", "''") + "'"
 }
 
-// suffixed makes a name of another one that PostgreSQL does not cut.
-func suffixed(name, suffix string) string {
+// widened is the name of an index with the tenant column in front, made of the old one's so that PostgreSQL does not cut it.
+func widened(name string) string {
+	const suffix = "_tenant"
 	if len(name)+len(suffix) <= 63 {
 		return name + suffix
 	}

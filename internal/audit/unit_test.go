@@ -118,9 +118,9 @@ func TestDollarsAndSuffixes(t *testing.T) {
 		require.Equal(t, mark+body+mark, quoted)
 		require.NotContains(t, body, mark)
 	}
-	require.Equal(t, "a_tenant", suffixed("a", "_tenant"))
+	require.Equal(t, "a_tenant", widened("a"))
 	long := strings.Repeat("ä", 31)
-	require.LessOrEqual(t, len(suffixed(long, "_tenant")), 63)
-	require.True(t, utf8.ValidString(suffixed(long, "_tenant")))
-	require.NotEqual(t, suffixed(long, "_tenant"), suffixed(long[2:]+"ö", "_tenant"))
+	require.LessOrEqual(t, len(widened(long)), 63)
+	require.True(t, utf8.ValidString(widened(long)))
+	require.NotEqual(t, widened(long), widened(long[2:]+"ö"))
 }
