@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/septum-go/septum/blob"
+	"github.com/septum-go/septum/query"
 	"github.com/septum-go/septum/rls"
 	"github.com/septum-go/septum/tenant"
 )
@@ -167,6 +168,32 @@ func TestASweepLeavesWhatADeletionLoosens(t *testing.T) {
 	require.NoError(t, tx.Commit(t.Context()))
 	require.Equal(t, int64(1), w.sweep(w.Store, "mercy").Freed)
 	require.Empty(t, w.files())
+}
+
+// B03: whoever calls the merging of a sweep by hand, with ids that he should not have, merges equal content of scope Global
+// and nothing else.
+func TestUnequalContentIsNeverMerged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *blob.Config) { c.Scope = blob.Global })
+	own := w.also(func(c *blob.Config) { c.Scope = blob.PerTenant })
+	merge, err := query.Static(w.db.Catalog(), "select merged from septum_blob.sweep_merge(@from, @into)")
+	require.NoError(t, err)
+	put := func(s *blob.Store, id string, seed byte) (contentID string) {
+		ref, err := s.Put(w.as(id), bytes.NewReader(content(100, seed)), blob.Meta{})
+		require.NoError(t, err)
+		require.NoError(t, w.database.Admin(t).QueryRow(t.Context(), "select content_id::text from septum_blob.links where tenant_id = $1 and ref = $2",
+			id, ref.String()).Scan(&contentID))
+		return contentID
+	}
+	a, b, c, d := put(w.Store, "mercy", 1), put(w.Store, "stjohn", 1), put(w.Store, "stjohn", 2), put(own, "luke", 1)
+	for _, pair := range [][2]string{{a, c}, {c, a}, {a, d}, {d, a}, {a, a}, {a, "7d444840-9dc0-11d1-b245-5ffdce74fad2"}} {
+		n, err := rls.One[int64](w.as("stjohn"), w.db, merge, query.Args{"from": pair[0], "into": pair[1]})
+		require.NoError(t, err)
+		require.Zero(t, n)
+	}
+	n, err := rls.One[int64](w.as("stjohn"), w.db, merge, query.Args{"from": b, "into": a})
+	require.NoError(t, err)
+	require.Equal(t, int64(1), n)
 }
 
 // A reader that began before its copy was dropped goes on with the other copy.
