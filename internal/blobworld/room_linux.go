@@ -7,5 +7,5 @@ func roomy(dir string) bool {
 	const tmpfs, enough = 0x01021994, 2 << 30
 	var fs syscall.Statfs_t
 	err := syscall.Statfs(dir, &fs)
-	return err == nil && int64(fs.Type) == tmpfs && fs.Bavail*uint64(fs.Bsize) >= enough
+	return err == nil && fs.Type == tmpfs && fs.Bavail*uint64(fs.Bsize) >= enough
 }
