@@ -20,10 +20,13 @@ func NewBerths(max int, lifetime time.Duration) Berths {
 func (b Berths) Take(ctx context.Context, target, url string) (release func(), pid uint32, err error) {
 	c, err := b.inner.take(ctx, place{tier: TierPool, target: target}, func(ctx context.Context) (*pgx.Conn, error) {
 		conn, err := pgx.Connect(ctx, url)
-		if err == nil {
-			_, err = newSession(ctx, conn, Config{}.withDefaults())
+		if err != nil {
+			return nil, err
 		}
-		return conn, err
+		if sess, err := newSession(ctx, conn, Config{}.withDefaults()); err != nil || sess != sessionOf(conn) {
+			return nil, errOutOfStep
+		}
+		return conn, nil
 	})
 	if err != nil {
 		return nil, 0, err

@@ -23,10 +23,9 @@ import (
 // all clients of a login meet on it; and a clinic's own database, through the same one.
 type harbour struct {
 	*town
-	clinic    *rlstest.Database
-	bouncer   *pgtest.Bouncer
-	directTo  map[string]bool // targets that are reached directly
-	otherUser string          // the clients' login, where it is another one than the entry's
+	clinic   *rlstest.Database
+	bouncer  *pgtest.Bouncer
+	directTo map[string]bool // targets that are reached directly
 }
 
 var john = townID("St John")
