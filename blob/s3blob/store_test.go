@@ -56,10 +56,14 @@ func TestStoreOnS3(t *testing.T) {
 
 	plain, err := blob.New(blob.Config{DB: db, Driver: driver, Plain: true, Links: time.Minute})
 	require.NoError(t, err)
+	off, err := blob.New(blob.Config{DB: db, Driver: driver, Plain: true})
+	require.NoError(t, err)
 	_, err = plain.Link(mercy, ref)
 	require.ErrorIs(t, err, blob.ErrConfig, "sealed content can't be linked to")
 	page, err := plain.Put(mercy, strings.NewReader("<html>"), blob.Meta{Name: "letter.html"})
 	require.NoError(t, err)
+	_, err = off.Link(mercy, page)
+	require.ErrorIs(t, err, blob.ErrConfig, "off by default")
 	url, err := plain.Link(mercy, page)
 	require.NoError(t, err)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
