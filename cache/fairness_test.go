@@ -15,10 +15,7 @@ import (
 // The plain LRU that they would share otherwise is measured beside it; benchmarks compare with otter and others.
 func TestFairness(t *testing.T) {
 	t.Parallel()
-	requests := 1_500_000
-	if testing.Short() {
-		requests = 600_000
-	}
+	const requests = 600_000 // make bench makes more
 	t.Log("workload | cache        | all    | worst quiet tenant")
 	for _, kind := range traffic.Kinds() {
 		fair := traffic.Run(kind, requests, partitions(t))
