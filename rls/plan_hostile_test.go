@@ -2,6 +2,7 @@ package rls_test
 
 import (
 	"context"
+	"encoding/json"
 	"os/exec"
 	"slices"
 	"strings"
@@ -151,4 +152,48 @@ func TestPlanIndexesPartitionsBesideWriters(t *testing.T) {
 		require.NoError(t, runStep(t.Context(), owner, s), "again")
 	}
 	require.Empty(t, slices.DeleteFunc(planFor(t, d, rls.PlanOptions{}, "events").Steps, func(s rls.PlanStep) bool { return strings.HasPrefix(s.ID, "SEP073") }))
+}
+
+// What lets others work while a step runs, or keeps a row where it belongs, stands in the steps' own text.
+func TestPlanWritesWhatLetsOthersWork(t *testing.T) {
+	t.Parallel()
+	d := rlstest.New(t, rlstest.Schema(brownfield+`
+		create table notes (id bigint primary key, a bigint, b bigint, patient_id bigint not null references patients on update set null,
+			unique (a, b), foreign key (a, b) references notes (a, b) match full);
+		create index notes_a on notes (a);`))
+	conn := d.Owner(t)
+	_, err := d.Admin(t).Exec(t.Context(), `update pg_index set indisvalid = false where indexrelid = 'notes_a'::regclass;
+		create schema evil; grant usage on schema evil to public; create view evil.pg_class as select * from pg_catalog.pg_class where false`)
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), "set search_path = evil, pg_catalog") // which must not answer for the catalogs (R07)
+	require.NoError(t, err)
+	catalog, err := query.NewCatalog(query.TenantColumn("hospital_id", query.BigInt), query.Tenant("patients", "visits", "notes"),
+		query.WithRelation(query.Relation{Name: "hospitals", Kind: query.TenantKind, Column: "id"}), query.Global("icd10_codes"))
+	require.NoError(t, err)
+	roadmap, err := rls.Plan(t.Context(), conn, catalog, rls.PlanOptions{AppRole: d.AppRole})
+	require.NoError(t, err)
+	require.Empty(t, steps(roadmap, "index \"public\".\"notes_a_tenant"), "an index that is not valid has no successor")
+	order := []rls.Stage{rls.StageRoles, rls.StageLibrary, rls.StageStamp, rls.StageBackfill, rls.StageTighten, rls.StageKeys, rls.StageEnforce}
+	at := 0
+	for _, s := range roadmap.Steps {
+		text := strings.Join(s.SQL, "\n")
+		now := slices.Index(order, s.Stage)
+		require.GreaterOrEqual(t, now, at, "%s comes after a later stage", s.ID)
+		at = now
+		switch strings.Fields(s.ID)[0] {
+		case "check":
+			require.Contains(t, text, "is not null) not valid")
+		case "index":
+			require.Contains(t, text, " concurrently ")
+			require.True(t, s.Outside)
+		case "stamp":
+			require.Contains(t, text, "security definer set search_path = pg_catalog, pg_temp as")
+		}
+	}
+	all, err := json.Marshal(roadmap)
+	require.NoError(t, err)
+	require.Contains(t, string(all), `ON DELETE SET NULL (\"follows\") not valid`)
+	require.NotContains(t, string(all), `MATCH FULL\`)
+	require.Contains(t, string(all), "ON UPDATE SET NULL is left out")
+	require.Contains(t, string(all), "MATCH FULL is left out")
 }
