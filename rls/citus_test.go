@@ -144,6 +144,8 @@ func TestCitus(t *testing.T) {
 			requireCode(t, err, "23505")
 			_, err = c.db.CopyIn(c.paul, "patients", nameColumns, pgx.CopyFromFunc(func() ([]any, error) { return nil, errors.New("broken") }))
 			require.Error(t, err)
+			temporary, err := c.db.QueryUnproved(c.mary, `select count(*) from pg_class where relname like 'septum_copy%'`)
+			require.Zero(t, count(t, temporary, err), "no table whose rows Citus would have to copy")
 			require.Equal(t, 270, c.countOf(t, mary))
 			require.Equal(t, 270, c.countOf(t, paul))
 
