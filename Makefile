@@ -54,7 +54,7 @@ race: ## run all tests under the race detector, with fewer generated cases (-sho
 .PHONY: storm
 storm: ## run the storms for STORM=60s each, under the race detector: cancels, kills, crashes, invalidations, all at once
 	@QUIET=1 scripts/setup.sh $(NEEDS) cc
-	@SEPTUM_STORM=$(STORM) $(WITH_POSTGRES) go test -race -timeout 30m -run '^TestStorm' $(ARGS) $(PKG)
+	@SEPTUM_STORM=$(STORM) $(WITH_POSTGRES) go test -race -p 4 -timeout 30m -run '^TestStorm' $(ARGS) $(PKG)
 
 .PHONY: lint
 lint: ## vet, golangci-lint (pinned, built into .bin) and shell syntax
