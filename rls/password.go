@@ -2,19 +2,14 @@ package rls
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/pbkdf2"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-)
 
-// scramRounds is PostgreSQL's default of scram_iterations.
-const scramRounds = 4096
+	"github.com/septum-go/septum/internal/scram"
+)
 
 // NewPassword makes a password of 130 random bits, of capital letters and digits.
 func NewPassword() string { return rand.Text() }
@@ -34,7 +29,7 @@ func SetPassword(ctx context.Context, owner *pgx.Conn, login, password string) e
 			return fmt.Errorf("rls: SetPassword: %w: a password has printable ASCII characters only", ErrOptions)
 		}
 	}
-	verifier, err := scramVerifier(password)
+	verifier, err := scram.Verifier(password, scram.DefaultRounds)
 	if err != nil {
 		return fmt.Errorf("rls: SetPassword: %w", err)
 	}
@@ -42,24 +37,6 @@ func SetPassword(ctx context.Context, owner *pgx.Conn, login, password string) e
 		return fmt.Errorf("rls: SetPassword: %w", err)
 	}
 	return nil
-}
-
-// scramVerifier is what pg_authid.rolpassword holds: SCRAM-SHA-256$rounds:salt$StoredKey:ServerKey.
-func scramVerifier(password string) (string, error) {
-	salt := make([]byte, 16)
-	_, _ = rand.Read(salt) // never fails
-	salted, err := pbkdf2.Key(sha256.New, password, salt, scramRounds, sha256.Size)
-	if err != nil {
-		return "", err
-	}
-	sign := func(text string) []byte {
-		mac := hmac.New(sha256.New, salted)
-		mac.Write([]byte(text))
-		return mac.Sum(nil)
-	}
-	stored := sha256.Sum256(sign("Client Key"))
-	encode := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", scramRounds, encode(salt), encode(stored[:]), encode(sign("Server Key"))), nil
 }
 
 // connectOwner connects for provisioning and migrating: encrypted or to this machine, as everything else.

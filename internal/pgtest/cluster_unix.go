@@ -46,7 +46,7 @@ func makeCluster(ctx context.Context, dir, bin string, user *account, password s
 			keep(data, kept) // a cache that can't be written costs a second a start, nothing else
 		}
 	}
-	secret, err := verifier(password)
+	secret, err := verify(password)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/septum-go/septum/internal/scram"
 )
 
 // prefix starts the name of every database and role that the package makes; it drops nothing else.
@@ -63,7 +65,7 @@ func begin(ctx context.Context, admin string) (*run, error) {
 		templates: map[string]*template{},
 	}
 	var err error
-	if r.verifier, err = verifier(r.password); err != nil {
+	if r.verifier, err = verify(r.password); err != nil {
 		return nil, err
 	}
 	keeper, err := connect(ctx, admin)
@@ -123,5 +125,9 @@ func (r *run) end(ctx context.Context) error {
 	}
 	return errors.Join(err, r.keeper.Close(ctx))
 }
+
+// verify gives what the server keeps of a random password of 128 bits. With one round instead of PostgreSQL's 4096 each
+// connection of a test takes 2 ms less, and 28 under the race detector.
+func verify(password string) (string, error) { return scram.Verifier(password, 1) }
 
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
