@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +61,44 @@ func TestStormOfTimings(t *testing.T) {
 			require.InDelta(t, .5, p, .1, "the time tells what others have, at %d bytes", size)
 		}
 	}
+}
+
+// B01: whether a reference is another tenant's or nobody's can't be told by the time that asking for it takes. Each of the others'
+// references is asked for beside one that was made up, and were there a difference, one would win more often than the other.
+func TestAForeignReferenceTakesAsLongAsNone(t *testing.T) {
+	const pairs = 1000 // by chance alone fewer than one in a million leaves the bounds
+	w := newWorld(t)
+	mercy, stjohn := w.as("mercy"), w.as("stjohn")
+	var foreign []blob.Ref
+	for i := range 20 {
+		foreign = append(foreign, w.put(mercy, content(100, byte(i+1))))
+	}
+	text := []byte("blob_" + strings.Repeat("B", 42) + "A")
+	timed := func(ref blob.Ref) time.Duration {
+		start := time.Now()
+		_, err := w.Open(stjohn, ref)
+		took := time.Since(start)
+		require.ErrorIs(t, err, blob.ErrNotFound)
+		return took
+	}
+	faster := 0
+	for i := range pairs {
+		text[5], text[6] = 'A'+byte(i%26), 'A'+byte(i/26%26)
+		absent, err := blob.ParseRef(string(text))
+		require.NoError(t, err)
+		var a, b time.Duration
+		if i%2 == 0 {
+			a, b = timed(foreign[i%len(foreign)]), timed(absent)
+		} else {
+			b, a = timed(absent), timed(foreign[i%len(foreign)])
+		}
+		if a < b {
+			faster++
+		}
+	}
+	p := float64(faster) / pairs
+	t.Logf("P(a foreign reference refused faster than one of nobody's) = %.3f over %d pairs", p, pairs)
+	require.InDelta(t, .5, p, .1, "the time tells that somebody has it")
 }
 
 // B02: nor by what it answers, or by what is counted.
