@@ -208,7 +208,8 @@ func catalogHash(catalog *query.Catalog) string {
 func auditError(err error) error {
 	var input *audit.InputError
 	var changed *audit.ChangedError
-	if errors.As(err, &input) || errors.As(err, &changed) || errors.Is(err, ErrOptions) {
+	var held *audit.HeldError
+	if errors.As(err, &input) || errors.As(err, &changed) || errors.As(err, &held) || errors.Is(err, ErrOptions) {
 		return &Error{Op: "Audit", Kind: ErrAudit, Err: err}
 	}
 	return fail("Audit", nil, err)

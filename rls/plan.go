@@ -116,7 +116,8 @@ func Plan(ctx context.Context, conn *pgx.Conn, catalog *query.Catalog, o PlanOpt
 	if err := r.make(ctx, conn, catalog, o); err != nil {
 		var input *audit.InputError
 		var changed *audit.ChangedError
-		if errors.As(err, &input) || errors.As(err, &changed) || errors.Is(err, planner.ErrChanged) {
+		var held *audit.HeldError
+		if errors.As(err, &input) || errors.As(err, &changed) || errors.As(err, &held) || errors.Is(err, planner.ErrChanged) {
 			return r, refuse("Plan", nil, ErrPlan, err)
 		}
 		return r, fail("Plan", nil, err)

@@ -40,6 +40,7 @@ type Input struct {
 	StatementTimeout time.Duration
 	LockTimeout      time.Duration
 	Progress         func(what string, done, total int)
+	again            bool // this is the second look
 }
 
 // Result is what was found. It is never nil: what was seen before an error is in it.
@@ -92,9 +93,13 @@ func Run(ctx context.Context, conn *pgx.Conn, in Input) (*Result, error) {
 	var d *database
 	var err error
 	for range attempts {
-		if d, err = load(ctx, conn, in); !passing(err) {
+		if d, err = load(ctx, conn, in, false); !passing(err) {
 			break
 		}
+	}
+	held := sqlState(err) == "55P03"
+	if held { // by somebody: everything else is looked at, and it last
+		d, err = load(ctx, conn, in, true)
 	}
 	if err != nil {
 		return result, err
@@ -120,7 +125,37 @@ func Run(ctx context.Context, conn *pgx.Conn, in Input) (*Result, error) {
 	}
 	result.Relations, result.Gaps = d.states(run.active), append(d.blindSpots(), run.gaps...)
 	result.Findings = settle(rules, append(result.Findings, run.findings...))
+	if held && err == nil {
+		return d.lookAgain(ctx, conn, in, result)
+	}
 	return result, err
+}
+
+// lookAgain runs the audit anew when those have let go who held relations at the beginning. Else it says what was not seen.
+func (d *database) lookAgain(ctx context.Context, conn *pgx.Conn, in Input, result *Result) (*Result, error) {
+	if _, err := load(ctx, conn, in, false); err == nil && !in.again {
+		in.again = true
+		return Run(ctx, conn, in)
+	}
+	e := &HeldError{}
+	for _, r := range d.sorted {
+		if r.unseen {
+			e.Objects = append(e.Objects, r.name)
+			result.Gaps = append(result.Gaps, Gap{What: "policies, keys and defaults", Object: r.name, Why: "somebody holds it, a migration as often as not, and printing them takes its lock",
+				Do: "run the audit again when that is over"})
+		}
+	}
+	return result, e
+}
+
+// HeldError says that relations were held for so long that what their policies say could not be read.
+type HeldError struct {
+	Objects []string
+}
+
+// Error implements error.
+func (e *HeldError) Error() string {
+	return "somebody held " + strings.Join(e.Objects, ", ") + " all the while, so not all of it was seen; run the audit again when that is over (SQLSTATE 55P03)"
 }
 
 // try gathers the evidence that takes the application's role.
@@ -230,6 +265,9 @@ func (d *database) states(active map[oid]bool) []State {
 				s.ColumnType, s.NotNull = r.tenant.typ, r.tenant.notNull
 			}
 			for _, p := range r.policies {
+				if r.unseen {
+					break
+				}
 				s.Policies = append(s.Policies, d.policyState(p))
 			}
 		}

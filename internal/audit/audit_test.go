@@ -50,11 +50,12 @@ type house struct {
 	*rlstest.Database
 	login, url   string
 	owner, admin *pgx.Conn
+	catalog      *query.Catalog
 }
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{Database: rlstest.New(t, rlstest.Schema(schema), rlstest.Seed(seed))}
+	h := &house{Database: rlstest.New(t, rlstest.Schema(schema), rlstest.Seed(seed)), catalog: catalog}
 	h.owner, h.admin = h.Owner(t), h.Admin(t)
 	h.login, h.url = h.Login(t, "")
 	require.NoError(t, rls.Apply(t.Context(), h.owner, catalog, rls.Options{AppRole: h.login}))
@@ -82,7 +83,7 @@ const sweep = `do $$ declare sql text; begin
 		union all select format('select lo_unlink(%s)', oid) from pg_largeobject_metadata
 		union all select format('drop %s if exists %s cascade', case relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence' else 'table' end, oid::regclass)
 			from pg_class where relnamespace in ('public'::regnamespace, 'lab'::regnamespace) and relkind in ('v', 'm', 'r', 'S')
-				and relname not in ('hospitals', 'patients', 'encounters', 'codes', 'settings', 'results') and relname not like '%\_seq'
+				and relname not in ('hospitals', 'patients', 'encounters', 'codes', 'settings', 'results') and relname not like all ('{%\\_seq,visits%}')
 				and not exists (select from pg_inherits where inhparent = pg_class.oid)
 		union all select format('drop routine if exists %s cascade', oid::regprocedure) from pg_proc where pronamespace in ('public'::regnamespace, 'lab'::regnamespace)
 			and not exists (select from pg_depend where classid = 'pg_proc'::regclass and objid = pg_proc.oid and deptype = 'e'))
@@ -112,7 +113,7 @@ func (h *house) names(text string) string {
 func (h *house) audit(t *testing.T, o rls.AuditOptions) *rls.Report {
 	t.Helper()
 	o.Login = cmp.Or(o.Login, h.login)
-	report, err := rls.Audit(t.Context(), h.admin, catalog, o)
+	report, err := rls.Audit(t.Context(), h.admin, h.catalog, o)
 	require.NoError(t, err)
 	return report
 }

@@ -45,9 +45,11 @@ type database struct {
 	defaults        []*defaultRight
 	calls           []call // operators, aggregates, casts, defaults … and the functions that they run
 	largeObjects    largeObjects
-	catalogRights   []grant // on system catalogs that hold data
-	parameterRights []grant // on settings of superusers
-	serverFunctions []grant // on the server's own functions that not everybody may run
+	catalogRights   []grant  // on system catalogs that hold data
+	parameterRights []grant  // on settings of superusers
+	serverFunctions []grant  // on the server's own functions, and extensions', that not everybody may run
+	marked          []string // the server's own functions that somebody marked LEAKPROOF
+	aliases         []oid    // functions of the house that are such a one by another name
 }
 
 // role is a row of pg_roles.
@@ -91,6 +93,7 @@ type relation struct {
 	extension         bool
 	owned             bool // by the application
 	partition         bool
+	follows           bool // a sequence that belongs to a column, and so to the table's owner
 	columns           map[int16]*column
 	rights            []grant // of the login's roles and PUBLIC
 	others            []grant // of logins that escape policies
@@ -102,6 +105,11 @@ type relation struct {
 	parents, children []*relation
 	declared          *Relation // in the catalog; nil when it is not
 	tenant            *column   // the declared tenant column; nil when it is not there
+	inherited         *column   // the tenant column of a partition or child of a tenant relation, which is not declared itself
+	bound             string    // of a partition, as the server prints it
+	split             string    // strategy of a partitioned relation, and the columns that it is split by; 0 for an expression
+	splitBy           []int16
+	unseen            bool // somebody held it, so what the server would have had to print was not read
 }
 
 type column struct {
@@ -121,8 +129,15 @@ type policy struct {
 	usingTree, checkTree *string   // pg_node_tree
 	usingIs, checkIs     predicate // of a tenant relation
 	functions            []oid     // user-defined ones in it
-	operators            bool      // there are user-defined ones
+	operators            []oid     // likewise
 	relations            []oid     // others that it reads
+	objects              []policyObject
+}
+
+// policyObject is an operator or type that a policy can't do without: who drops it drops the policy.
+type policyObject struct {
+	kind, name string // as DDL has them
+	owner      oid
 }
 
 type constraint struct {
@@ -134,7 +149,11 @@ type constraint struct {
 	toColumns  []int16
 	validated  bool
 	index      oid
-	parent     bool // inherited from a partitioned table's constraint
+	parent     bool     // inherited from a partitioned table's constraint
+	acts       bool     // a foreign key that deletes, changes or empties its own rows with those that they refer to
+	equals     []string // operators of a foreign key
+	period     bool     // a foreign key whose last column is a period
+	loose      bool     // an exclusion constraint that compares the tenant column by something else than equality
 	definition string
 }
 
@@ -164,6 +183,7 @@ type function struct {
 	rights             []grant
 	parsed             bool  // its body is of the SQL standard: names were resolved when it was made
 	relations          []oid // that an SQL-standard body names
+	asks, sets         bool  // such a body reads the session, sets its tenant
 }
 
 type trigger struct {
@@ -180,6 +200,7 @@ type rewrite struct {
 	event     string // '1' select, '2' update, '3' insert, '4' delete
 	relations []oid
 	functions []oid
+	notifies  bool
 }
 
 type publication struct {
@@ -279,6 +300,14 @@ func (r *relation) reached() bool { return r.reads() || r.writes() || r.owned }
 
 func hasAny(rights []grant, privileges ...string) bool {
 	return slices.ContainsFunc(rights, func(g grant) bool { return slices.Contains(privileges, g.privilege) })
+}
+
+// whose is the tenant column of a tenant relation, or of a part of one; nil elsewhere.
+func (r *relation) whose() *column {
+	if r.tenant != nil {
+		return r.tenant
+	}
+	return r.inherited
 }
 
 // column finds a column by its name.

@@ -34,13 +34,18 @@ func definerRules() []Rule {
 			Why:  "PostgreSQL keeps these from PUBLIC since they read the server's files, its log or other sessions, or run as if no policy were there.",
 			Mend: "Revoke the right to run it.",
 			find: func(d *database) []Finding {
-				var out []Finding
-				for _, g := range d.serverFunctions {
-					out = append(out, Finding{Object: "function pg_catalog." + g.column, What: fmt.Sprintf("%s may run pg_catalog.%s, which PostgreSQL keeps from PUBLIC", d.who(g.grantee), g.column),
-						Show: "select proacl from pg_proc where oid = " + text("pg_catalog."+g.column) + "::regprocedure",
-						Mend: []string{fmt.Sprintf("revoke execute on function pg_catalog.%s from %s", g.column, d.who(g.grantee))}})
-				}
-				return out
+				return append(each(d.serverFunctions, func(g grant) (Finding, bool) {
+					return Finding{Object: "function " + g.column, What: fmt.Sprintf("%s may run %s, which is kept from PUBLIC where it comes from", d.who(g.grantee), g.column),
+						Show: "select proacl from pg_proc where oid = " + text(g.column) + "::regprocedure",
+						Mend: []string{fmt.Sprintf("revoke execute on function %s from %s", g.column, d.who(g.grantee))}}, true
+				}), each(d.aliases, func(id oid) (Finding, bool) {
+					f := d.functions[id]
+					if f == nil || f.extension || !d.runs(f) {
+						return Finding{}, false
+					}
+					return Finding{Object: "function " + f.qualified(), What: fmt.Sprintf("%s is the server's own %s by another name, and the application may run it", f.qualified(), f.source),
+						Show: f.show(), Mend: d.revokeExecute(f)}, true
+				})...)
 			}},
 	}
 }
@@ -48,58 +53,15 @@ func definerRules() []Rule {
 // eachDefiner asks about the SECURITY DEFINER functions that the application can run in any way.
 func (d *database) eachDefiner(ask func(f *function, way string) (Finding, bool)) []Finding {
 	ways := d.waysToFunctions()
-	var out []Finding
-	for _, f := range d.sortedFunctions {
-		way, reached := ways[f.oid]
+	return each(d.sortedFunctions, func(f *function) (Finding, bool) {
+		by, reached := ways[f.oid]
 		if !f.definer || !reached {
-			continue
+			return Finding{}, false
 		}
-		if found, yes := ask(f, way); yes {
-			found.Object, found.Show = "function "+f.qualified(), f.show()
-			out = append(out, found)
-		}
-	}
-	return out
-}
-
-// waysToFunctions finds the functions that the application can make run, and says how: by name, by writing to a relation
-// with a trigger, by an aggregate (whose parts run under the aggregate's owner), or out of another definer.
-func (d *database) waysToFunctions() map[oid]string {
-	ways := map[oid]string{}
-	var queue []*function
-	reach := func(id oid, way string) {
-		f := d.functions[id]
-		if _, known := ways[id]; known || f == nil {
-			return
-		}
-		ways[id] = way
-		queue = append(queue, f)
-	}
-	for _, f := range d.sortedFunctions {
-		if f.returns != "trigger" && f.returns != "event_trigger" && d.runs(f) {
-			reach(f.oid, "")
-		}
-	}
-	for _, t := range d.triggers {
-		if t.enabled && (t.relation.writes() || t.relation.owned || t.relation.isTenant()) {
-			reach(t.function, fmt.Sprintf(" (by the trigger %s on %s)", quote(t.name), t.relation.name))
-		}
-	}
-	for len(queue) > 0 {
-		f := queue[0]
-		queue = queue[1:]
-		if f.kind == "a" {
-			for _, part := range d.parsedCalls[f.oid] {
-				reach(part, " (by the aggregate "+f.qualified()+")")
-			}
-		}
-		if f.definer {
-			for _, called := range d.callees(f) {
-				reach(called, " (out of "+f.qualified()+")")
-			}
-		}
-	}
-	return ways
+		found, yes := ask(f, by.text)
+		found.Object, found.Show = "function "+f.qualified(), f.show()
+		return found, yes
+	})
 }
 
 func definers(d *database) []Finding {
@@ -109,7 +71,7 @@ func definers(d *database) []Finding {
 		if owner == nil || d.isApp(f.owner) && !owner.super {
 			return Finding{}, false
 		}
-		what := ""
+		what, severity := "", ""
 		switch {
 		case owner.super:
 			what = "a superuser"
@@ -117,16 +79,22 @@ func definers(d *database) []Finding {
 			what = "a role with BYPASSRLS"
 		default:
 			for _, r := range tenants {
-				if !d.bound(f.owner, r) && d.mayRead(f.owner, r) {
-					what = "a role for which the policies of " + r.name + " don't hold"
+				if !d.mayRead(f.owner, r) {
+					continue
+				}
+				if !d.bound(f.owner, r) {
+					what, severity = "a role for which the policies of "+r.name+" don't hold", ""
 					break
+				}
+				if what == "" && (f.dynamic() || policing.MatchString(f.source)) {
+					what, severity = "who can switch the policies of "+r.name+" off, and puts SQL together or changes policies", medium
 				}
 			}
 		}
 		if what == "" {
 			return Finding{}, false
 		}
-		return Finding{What: fmt.Sprintf("%s runs with the rights of %s, %s, and the application can run it%s", f.qualified(), d.who(f.owner), what, way),
+		return Finding{Severity: severity, What: fmt.Sprintf("%s runs with the rights of %s, %s, and the application can run it%s", f.qualified(), d.who(f.owner), what, way),
 			Mend: []string{"alter " + f.kindWord() + " " + f.qualified() + " security invoker"}}, true
 	})
 }

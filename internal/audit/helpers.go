@@ -16,18 +16,18 @@ func helperRules() []Rule {
 			Mend: "Mark it STABLE.",
 			find: func(d *database) []Finding {
 				return d.helpers(func(f *function) (string, []string) {
-					if f.volatility != "i" || !readsSession(f) {
+					if f.volatility != "i" || !d.readsSession(f) {
 						return "", nil
 					}
 					return "is marked IMMUTABLE and reads the session or tables", []string{"alter function " + f.qualified() + " stable"}
 				})
 			}},
-		{ID: "SEP031", Name: "helper-owner", Title: "A policy calls a function that the application can replace or drop", Severity: critical, Evidence: byCatalog,
+		{ID: "SEP031", Name: "helper-owner", Title: "A policy relies on a function, operator or type that the application can replace or drop", Severity: critical, Evidence: byCatalog,
 			Threats: []string{"R07"}, References: leastPrivilege,
-			Why:  "Who owns the function, or its schema, decides what the policy says; dropping it with CASCADE drops the policy.",
-			Mend: "Give function and schema to the role that runs migrations.",
+			Why:  "Who owns the function, or its schema, decides what the policy says; dropping it, an operator or a type with CASCADE drops the policy.",
+			Mend: "Give it and its schema to the role that runs migrations.",
 			find: func(d *database) []Finding {
-				return d.helpers(func(f *function) (string, []string) {
+				return append(d.policyObjects(), d.helpers(func(f *function) (string, []string) {
 					var mend []string
 					if d.isApp(f.owner) {
 						mend = append(mend, "alter function "+f.qualified()+" owner to "+quote(d.keeper()))
@@ -36,7 +36,7 @@ func helperRules() []Rule {
 						mend = append(mend, "alter schema "+quote(f.schema.name)+" owner to "+quote(d.keeper()))
 					}
 					return "belongs to the application", mend
-				})
+				})...)
 			}},
 		{ID: "SEP032", Name: "helper-search-path", Title: "A policy calls a function without a search_path of its own", Severity: medium, Evidence: byCatalog,
 			Threats: []string{"R07"}, References: enforcement,
@@ -73,11 +73,37 @@ func helperRules() []Rule {
 	}
 }
 
-// readsSession reports whether a function's result can change between two sessions: it takes nothing, or its text reads
-// settings, the user or tables.
+// readsSession reports whether a function's result can change between two sessions: it takes nothing, or it reads settings,
+// the user or tables, itself or by what it calls.
+func (d *database) readsSession(f *function) bool {
+	seen := map[oid]bool{}
+	var asks func(*function) bool
+	asks = func(f *function) bool {
+		if f == nil || seen[f.oid] {
+			return false
+		}
+		seen[f.oid] = true
+		return f.asks || sessionText.MatchString(f.source) || slices.ContainsFunc(d.callees(f), func(id oid) bool { return asks(d.functions[id]) })
+	}
+	return f.arguments == "" || asks(f)
+}
+
 var sessionText = regexp.MustCompile(`(?i)current_setting|session_user|current_user|current_role|\bfrom\b`)
 
-func readsSession(f *function) bool { return f.arguments == "" || sessionText.MatchString(f.source) }
+// policyObjects finds operators and types of the application that policies can't do without.
+func (d *database) policyObjects() []Finding {
+	var out []Finding
+	for _, p := range d.policies {
+		if !d.concerns(p) {
+			continue
+		}
+		out = append(out, each(p.objects, func(o policyObject) (Finding, bool) {
+			return Finding{Object: o.kind + " " + o.name, Relation: p.relation.name, What: fmt.Sprintf("the %s %s, which %s needs, belongs to the application", o.kind, o.name, p.object()),
+				Show: p.relation.showPolicies(), Mend: []string{"alter " + o.kind + " " + o.name + " owner to " + quote(d.keeper())}}, d.isApp(o.owner)
+		})...)
+	}
+	return out
+}
 
 // helpers asks about every function that policies for the application call, also behind another function.
 func (d *database) helpers(ask func(*function) (string, []string)) []Finding {
@@ -120,6 +146,11 @@ func (d *database) policyFunctions() []policyFunction {
 			continue
 		}
 		queue := slices.Clone(p.functions)
+		for _, c := range d.calls { // behind an operator
+			if c.class == "pg_operator" && slices.Contains(p.operators, c.by) {
+				queue = append(queue, c.function)
+			}
+		}
 		for len(queue) > 0 {
 			f := d.functions[queue[0]]
 			queue = queue[1:]
@@ -175,10 +206,13 @@ func (d *database) readsOf(f *function) []*relation {
 func writableMemberships(d *database) []Finding {
 	var out []Finding
 	add := func(r *relation, by string, p *policy) {
-		if r == nil || !r.writes() || r.isTenant() {
+		if r == nil || !r.writes() && !r.owned || r.isTenant() {
 			return
 		}
 		var mend []string
+		if r.owned {
+			mend = append(mend, fmt.Sprintf("alter %s %s owner to %s", r.is(), r.name, quote(d.keeper())))
+		}
 		for _, g := range r.rights {
 			sql := fmt.Sprintf("revoke insert, update, delete, truncate on %s from %s", r.name, d.who(g.grantee))
 			if !slices.Contains(mend, sql) {
@@ -208,15 +242,22 @@ func tenantSwitches(d *database) []Finding {
 	// quotes, or out of a variable.
 	name := regexp.QuoteMeta(d.input.Setting)
 	sets := regexp.MustCompile(`(?is)\bset_config\b.*` + name + `|` + name + `.*\bset_config\b|\bset\s+(local\s+|session\s+)?` + name + `\b`)
-	var out []Finding
-	for _, f := range d.sortedFunctions {
-		if f.extension || !sets.MatchString(f.source) || !d.runs(f) {
-			continue
+	ways := d.waysToFunctions()
+	return each(d.sortedFunctions, func(f *function) (Finding, bool) {
+		if f.extension || !f.sets && !sets.MatchString(f.source) {
+			return Finding{}, false
 		}
-		out = append(out, Finding{Object: "function " + f.qualified(), What: f.qualified() + " sets " + d.input.Setting + ", and the application may run it",
-			Show: f.show(), Mend: d.revokeExecute(f)})
-	}
-	return out
+		by, reached := ways[f.oid]
+		if d.runs(f) { // also a trigger's function that no trigger runs yet
+			by.mend = append(d.revokeExecute(f), by.mend...)
+			slices.Sort(by.mend)
+			by.mend = slices.Compact(by.mend)
+		} else if !reached {
+			return Finding{}, false
+		}
+		return Finding{Object: "function " + f.qualified(), What: f.qualified() + " sets " + d.input.Setting + ", and the application may run it" + by.text,
+			Show: f.show(), Mend: by.mend}, true
+	})
 }
 
 // revokeExecute takes the right to run a function from PUBLIC and the login's roles.
@@ -283,6 +324,8 @@ func (d *database) stored(what string, ask func(*storedSetting) bool) []Finding 
 func storedBypasses(d *database) []Finding {
 	return d.stored("a setting that decides what holds is stored", func(s *storedSetting) bool {
 		switch s.name {
+		case "lo_compat_privileges":
+			return isTrue(s.value)
 		case "role":
 			return s.value != "none" && s.value != d.appRole.name
 		case "session_authorization":

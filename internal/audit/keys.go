@@ -37,22 +37,38 @@ func keyRules() []Rule {
 
 func keysWithoutTenant(d *database) []Finding {
 	var out []Finding
-	for _, r := range d.tenants() {
-		if r.tenant == nil {
+	for _, r := range d.sorted {
+		if r.whose() == nil || !r.isTable() || r.unseen || d.ofOneTenant(r) {
 			continue
 		}
 		for _, x := range r.indexes {
-			if !x.unique && !x.exclusion || x.inherited || slices.Contains(x.keys, r.tenant.number) {
+			loose := x.exclusion && slices.ContainsFunc(r.constraints, func(c *constraint) bool { return c.index == x.oid && c.loose })
+			if !x.unique && !x.exclusion || x.inherited || slices.Contains(x.keys, r.whose().number) && !loose {
 				continue
 			}
 			f := Finding{Object: "index " + quote(x.name) + " on " + r.name, Relation: r.name,
-				What: fmt.Sprintf("%s of %s does not contain the tenant column %s", quote(x.name), r.name, r.tenant.sql),
+				What: fmt.Sprintf("%s of %s does not contain the tenant column %s", quote(x.name), r.name, r.whose().sql),
 				Show: fmt.Sprintf("select pg_get_indexdef(indexrelid) from pg_index where indrelid = %s::regclass and (indisunique or indisexclusion)", text(r.name))}
+			if loose {
+				f.What = fmt.Sprintf("%s of %s compares the tenant column %s by something else than equality", quote(x.name), r.name, r.whose().sql)
+			}
 			f.Mend = d.widen(r, x)
 			out = append(out, f)
 		}
 	}
 	return out
+}
+
+// ofOneTenant reports whether a partition takes rows of one tenant only, so that no key of it can meet another's.
+func (d *database) ofOneTenant(r *relation) bool {
+	for ; r != nil && r.partition && len(r.parents) > 0; r = r.parents[0] {
+		above := r.parents[0]
+		by := above.whose()
+		if above.split == "l" && by != nil && slices.Equal(above.splitBy, []int16{by.number}) && len(boundValues(r.bound)) == 1 {
+			return true
+		}
+	}
+	return false
 }
 
 // widen makes a unique index or constraint anew with the tenant column in front, and the foreign keys that rely on it.
@@ -64,7 +80,7 @@ func (d *database) widen(r *relation, x *index) []string {
 				continue
 			}
 			before = append(before, "alter table "+child.name+" drop constraint "+quote(c.name))
-			if child.tenant != nil {
+			if child.whose() != nil {
 				after = append(after, "alter table "+child.name+" add constraint "+quote(c.name)+" "+c.withTenant())
 			}
 		}
@@ -72,13 +88,13 @@ func (d *database) widen(r *relation, x *index) []string {
 	i := slices.IndexFunc(r.constraints, func(c *constraint) bool { return c.index == x.oid && c.kind != "f" })
 	if i < 0 {
 		drop := "drop index " + quote(r.schema.name) + "." + quote(x.name)
-		return slices.Concat(before, []string{drop, x.withTenant("create unique index", x.name, r.tenant.sql)}, after)
+		return slices.Concat(before, []string{drop, x.withTenant("create unique index", x.name, r.whose().sql)}, after)
 	}
 	c := r.constraints[i]
-	definition := strings.Replace(c.definition, "(", "("+r.tenant.sql+", ", 1)
+	definition := strings.Replace(c.definition, "(", "("+r.whose().sql+", ", 1)
 	if c.kind == "x" {
 		before = append([]string{"create extension if not exists btree_gist"}, before...)
-		definition = strings.Replace(c.definition, "(", "("+r.tenant.sql+" WITH =, ", 1)
+		definition = strings.Replace(c.definition, "(", "("+r.whose().sql+" WITH =, ", 1)
 	}
 	return slices.Concat(before, []string{
 		"alter table " + r.name + " drop constraint " + quote(c.name),
@@ -101,8 +117,8 @@ func (c *constraint) withTenant() string {
 			rest = c.definition[at:]
 		}
 	}
-	definition := fmt.Sprintf("FOREIGN KEY (%s, %s) REFERENCES %s (%s, %s)%s", c.relation.tenant.sql, c.relation.list(c.columns),
-		c.to.name, c.to.tenant.sql, c.to.list(c.toColumns), rest)
+	definition := fmt.Sprintf("FOREIGN KEY (%s, %s) REFERENCES %s (%s, %s)%s", c.relation.whose().sql, c.span(c.relation.names(c.columns)),
+		c.to.name, c.to.whose().sql, c.span(c.to.names(c.toColumns)), rest)
 	for _, action := range []string{" ON DELETE SET NULL", " ON DELETE SET DEFAULT"} {
 		if at := strings.Index(definition, action); at >= 0 && !strings.HasPrefix(definition[at+len(action):], " (") {
 			definition = definition[:at+len(action)] + " (" + c.relation.list(c.columns) + ")" + definition[at+len(action):]
@@ -111,10 +127,18 @@ func (c *constraint) withTenant() string {
 	return definition
 }
 
+// span is a list of columns, of which the last is a period where the key is one over time (PostgreSQL 18).
+func (c *constraint) span(names []string) string {
+	if c.period && len(names) > 0 {
+		names[len(names)-1] = "PERIOD " + names[len(names)-1]
+	}
+	return strings.Join(names, ", ")
+}
+
 // comparesTenants reports whether a foreign key has the two tenant columns at the same position.
 func (c *constraint) comparesTenants() bool {
 	for i, number := range c.columns {
-		if number == c.relation.tenant.number && i < len(c.toColumns) && c.toColumns[i] == c.to.tenant.number {
+		if number == c.relation.whose().number && i < len(c.toColumns) && c.toColumns[i] == c.to.whose().number {
 			return true
 		}
 	}
@@ -126,7 +150,7 @@ func (d *database) references() []*constraint {
 	var out []*constraint
 	for _, r := range d.sorted {
 		for _, c := range r.constraints {
-			if c.kind == "f" && !c.parent && c.to != nil && c.to.isTenant() && c.to.tenant != nil {
+			if c.kind == "f" && !c.parent && c.to != nil && c.to.whose() != nil {
 				out = append(out, c)
 			}
 		}
@@ -146,14 +170,20 @@ func referencesWithoutTenant(d *database) []Finding {
 		r := c.relation
 		f := Finding{Object: c.object(), Relation: r.name, Show: c.show()}
 		switch {
-		case r.isTenant() && r.tenant != nil:
+		case c.definition == "": // somebody holds the relation
+			continue
+		case r.whose() != nil:
 			if c.comparesTenants() {
 				continue
 			}
-			f.What = fmt.Sprintf("%s of %s refers to %s without comparing %s with %s", quote(c.name), r.name, c.to.name, r.tenant.sql, c.to.tenant.sql)
-			if !slices.Contains(c.columns, r.tenant.number) && !slices.Contains(c.toColumns, c.to.tenant.number) {
-				key := append([]int16{c.to.tenant.number}, c.toColumns...)
-				if !c.to.hasKey(key) {
+			f.What = fmt.Sprintf("%s of %s refers to %s without comparing %s with %s", quote(c.name), r.name, c.to.name, r.whose().sql, c.to.whose().sql)
+			if !slices.Contains(c.columns, r.whose().number) && !slices.Contains(c.toColumns, c.to.whose().number) {
+				key := append([]int16{c.to.whose().number}, c.toColumns...)
+				switch {
+				case c.to.hasKey(key, c.period):
+				case c.period:
+					f.Mend = append(f.Mend, "create extension if not exists btree_gist", fmt.Sprintf("alter table %s add unique (%s WITHOUT OVERLAPS)", c.to.name, c.to.list(key)))
+				default:
 					f.Mend = append(f.Mend, fmt.Sprintf("create unique index on %s (%s)", c.to.name, c.to.list(key)))
 				}
 				f.Mend = append(f.Mend, "alter table "+r.name+" drop constraint if exists "+quote(c.name),
@@ -173,11 +203,11 @@ func referencesWithoutTenant(d *database) []Finding {
 	return out
 }
 
-// hasKey reports whether a unique index has exactly these columns, in any order.
-func (r *relation) hasKey(columns []int16) bool {
+// hasKey reports whether a unique index, or one without overlaps, has exactly these columns, in any order.
+func (r *relation) hasKey(columns []int16, period bool) bool {
 	want := slices.Sorted(slices.Values(columns))
 	return slices.ContainsFunc(r.indexes, func(x *index) bool {
-		return x.unique && !x.partial && slices.Equal(slices.Sorted(slices.Values(x.keys)), want)
+		return x.unique && !x.partial && x.exclusion == period && slices.Equal(slices.Sorted(slices.Values(x.keys)), want)
 	})
 }
 
@@ -185,7 +215,7 @@ func notValidated(d *database) []Finding {
 	var out []Finding
 	for _, r := range d.tenants() {
 		for _, c := range r.constraints {
-			if c.kind != "f" || c.validated || c.parent {
+			if c.kind != "f" || c.validated || c.parent || c.definition == "" {
 				continue
 			}
 			f := Finding{Object: c.object(), Relation: r.name, Show: c.show(), What: fmt.Sprintf("%s of %s was never validated", quote(c.name), r.name),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -24,24 +25,31 @@ type loader struct {
 	ctx  context.Context
 	tx   pgx.Tx
 	ids  []oid // the login's roles and, as 0, PUBLIC
+	held []oid // relations of which nothing is printed, since somebody holds them
 	gone bool  // something was dropped while it was printed
 }
 
-// load reads the picture of the database in one read-only snapshot.
-func load(ctx context.Context, conn *pgx.Conn, in Input) (*database, error) {
+// load reads the picture of the database in one read-only snapshot. Printing an expression takes its relation's lock; with
+// around, relations that somebody holds at this moment are not asked for that.
+func load(ctx context.Context, conn *pgx.Conn, in Input, around bool) (*database, error) {
 	d := &database{
 		input: in, grantors: map[[2]oid]string{}, connects: map[oid]bool{}, roles: map[oid]*role{}, app: map[oid]*reached{}, schemas: map[oid]*schema{},
 		relations: map[oid]*relation{}, byName: map[string]*relation{}, functions: map[oid]*function{},
 		byFunctionName: map[string][]oid{}, byTable: map[string][]*relation{}, parsedCalls: map[oid][]oid{},
 	}
 	err := in.inTx(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		l := loader{database: d, ctx: ctx, tx: tx}
+		l := loader{database: d, ctx: ctx, tx: tx, held: []oid{}}
+		if around {
+			if err := l.holding(); err != nil {
+				return err
+			}
+		}
 		for _, step := range []func() error{
 			l.server, l.loadRoles, l.memberships, l.reach, l.loadSettings, l.databaseACL,
-			l.loadSchemas, l.loadRelations, l.rights, l.rightsOfOthers, l.columns, l.loadConstraints, l.loadIndexes, l.definitions, l.inheritance,
+			l.loadSchemas, l.loadRelations, l.rights, l.rightsOfOthers, l.columns, l.inheritance, l.bounds, l.loadConstraints, l.loadIndexes, l.definitions,
 			l.loadPolicies, l.loadRewrites, l.loadFunctions, l.functionRights, l.functionCalls, l.loadTriggers,
 			l.loadPublications, l.loadEventTriggers, l.loadDefaults, l.loadLargeObjects, l.loadCatalogRights,
-			l.loadParameterRights, l.loadServerFunctions,
+			l.loadParameterRights, l.loadServerFunctions, l.loadMarked,
 		} {
 			if err := step(); err != nil {
 				return err
@@ -53,6 +61,14 @@ func load(ctx context.Context, conn *pgx.Conn, in Input) (*database, error) {
 		return nil
 	})
 	return d, err
+}
+
+// holding finds the relations that nobody may read at this moment, or that somebody waits for to whom this will apply.
+func (l *loader) holding() error {
+	var id oid
+	return l.each(`select distinct relation from pg_locks where locktype = 'relation' and mode = 'AccessExclusiveLock' and pid <> pg_backend_pid()
+			and database = (select oid from pg_database where datname = current_database()) and relation >= 16384 order by 1`,
+		nil, []any{&id}, func() { l.held = append(l.held, id) })
 }
 
 // each runs a query and calls f for each row, with the row's scanner.
@@ -218,14 +234,23 @@ func (l *loader) loadParameterRights() error {
 		[]any{l.ids}, []any{&g.column, &g.grantee, &g.privilege}, func() { l.parameterRights = append(l.parameterRights, g) })
 }
 
-// loadServerFunctions looks for rights to run functions of the server's own that not everybody has from the start.
+// loadServerFunctions looks for rights to run functions of the server's own, and of extensions, that not everybody has from
+// the start; also by another name, which a superuser can give to the code of any of them.
 func (l *loader) loadServerFunctions() error {
 	var g grant
-	return l.each(`select p.oid::regprocedure::text, a.grantee, a.privilege_type from pg_proc p
-			join pg_init_privs i on i.classoid = 'pg_proc'::regclass and i.objoid = p.oid and i.privtype = 'i', aclexplode(p.proacl) a
-		where p.oid < 16384 and a.grantee = any($1) and a.grantee <> p.proowner
-			and not exists (select from aclexplode(i.initprivs) b where b.grantee = a.grantee) order by 1, 2, 3`,
+	err := l.each(`select format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)), a.grantee, a.privilege_type from pg_proc p
+			join pg_namespace n on n.oid = p.pronamespace
+			join pg_init_privs i on i.classoid = 'pg_proc'::regclass and i.objoid = p.oid, aclexplode(p.proacl) a
+		where a.grantee = any($1) and a.grantee <> p.proowner
+			and not exists (select from aclexplode(i.initprivs) b where b.grantee in (a.grantee, 0)) order by 1, 2, 3`,
 		[]any{l.ids}, []any{&g.column, &g.grantee, &g.privilege}, func() { l.serverFunctions = append(l.serverFunctions, g) })
+	if err != nil {
+		return err
+	}
+	return l.each(`select distinct p.oid from pg_proc p join pg_proc b on b.prosrc = p.prosrc and b.prolang = p.prolang and b.oid < 16384
+			join pg_init_privs i on i.classoid = 'pg_proc'::regclass and i.objoid = b.oid
+		where p.oid >= 16384 and p.prolang = 12 and not exists (select from aclexplode(i.initprivs) a where a.grantee = 0) order by 1`, nil, []any{&g.on},
+		func() { l.aliases = append(l.aliases, g.on) })
 }
 
 func (l *loader) loadPublications() error {
@@ -241,10 +266,16 @@ func (l *loader) loadPublications() error {
 		return err
 	}
 	var target oid
+	equals := map[string]bool{}
+	err = l.each(`select oid from pg_operator where oprname = '=' and oprnamespace = 'pg_catalog'::regnamespace and oprresult = 'bool'::regtype`, nil, []any{&target},
+		func() { equals[strconv.FormatUint(uint64(target), 10)] = true })
+	if err != nil {
+		return err
+	}
 	var qual *string
 	err = l.each(`select prpubid, prrelid, prqual::text from pg_publication_rel`, nil, []any{&id, &target, &qual}, func() {
 		if p := byOID[id]; p != nil {
-			p.relations[target] = l.namesTenant(l.relations[target], qual)
+			p.relations[target] = l.namesTenant(l.relations[target], qual, equals)
 		}
 		qual = nil
 	})

@@ -11,17 +11,20 @@ func (l *loader) loadRelations() error {
 	var options []string
 	err := l.each(`select c.oid, c.relowner, c.relnamespace, c.relname::text, c.relkind::text, c.relrowsecurity, c.relforcerowsecurity,
 			c.relispartition, coalesce(c.reloptions, '{}'),
-			exists (select from pg_depend x where x.classid = 'pg_class'::regclass and x.objid = c.oid and x.deptype = 'e')
+			exists (select from pg_depend x where x.classid = 'pg_class'::regclass and x.objid = c.oid and x.deptype = 'e'),
+			c.relkind = 'S' and exists (select from pg_depend x where x.classid = 'pg_class'::regclass and x.objid = c.oid
+				and x.deptype in ('a', 'i') and x.refclassid = 'pg_class'::regclass)
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace
 		where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and not `+theServers("c.oid"), nil,
-		[]any{&r.oid, &r.owner, &namespace, &r.table, &r.kind, &r.enabled, &r.forced, &r.partition, &options, &r.extension},
+		[]any{&r.oid, &r.owner, &namespace, &r.table, &r.kind, &r.enabled, &r.forced, &r.partition, &options, &r.extension, &r.follows},
 		func() {
 			made := &relation{oid: r.oid, owner: r.owner, schema: l.schemas[namespace], table: r.table, kind: r.kind,
-				enabled: r.enabled, forced: r.forced, partition: r.partition, extension: r.extension, columns: map[int16]*column{}}
+				enabled: r.enabled, forced: r.forced, partition: r.partition, extension: r.extension, follows: r.follows, columns: map[int16]*column{}}
 			if made.schema == nil {
 				return
 			}
 			made.name = quote(made.schema.name) + "." + quote(made.table)
+			made.unseen = slices.Contains(l.held, made.oid)
 			made.owned = l.isApp(made.owner) && !l.roles[made.owner].super // a superuser owns everything, which SEP001 says
 			for _, option := range options {
 				name, value, _ := strings.Cut(option, "=")
@@ -84,10 +87,10 @@ func (l *loader) columns() error {
 	var on oid
 	var c column
 	err := l.each(`select a.attrelid, a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity::text,
-			a.attgenerated::text, coalesce(pg_get_expr(d.adbin, d.adrelid), '')
+			a.attgenerated::text, case when a.attrelid = any($1) then '' else coalesce(pg_get_expr(d.adbin, d.adrelid), '') end
 		from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
 			left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-		where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f') and not `+theServers("c.oid"), nil,
+		where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f') and not `+theServers("c.oid"), []any{l.held},
 		[]any{&on, &c.number, &c.name, &c.typ, &c.notNull, &c.identity, &c.generated, &c.defaults}, func() {
 			if r := l.relations[on]; r != nil {
 				made := c
@@ -108,14 +111,27 @@ func (l *loader) loadConstraints() error {
 	var on, to oid
 	var columns, toColumns []int16
 	var parent oid
+	var operators, equals []string
+	period := "false"
+	if l.version >= 180000 {
+		period = "c.conperiod and c.contype = 'f'"
+	}
 	return l.each(`select c.oid, c.conrelid, c.conname::text, c.contype::text, coalesce(c.conkey, '{}'), c.confrelid, coalesce(c.confkey, '{}'),
-			c.convalidated, c.conindid, c.conparentid
+			c.convalidated, c.conindid, c.conparentid, c.confdeltype in ('c', 'n', 'd') or c.confupdtype in ('c', 'n', 'd'),
+			array(select p.oprname::text from unnest(c.conexclop) with ordinality as x(op, i) join pg_operator p on p.oid = x.op order by x.i), `+period+`,
+			array(select format('operator(%I.%s)', n.nspname, p.oprname) from unnest(c.conpfeqop) with ordinality as x(op, i)
+				join pg_operator p on p.oid = x.op join pg_namespace n on n.oid = p.oprnamespace order by x.i)
 		from pg_constraint c where (c.contype in ('p', 'u', 'x', 'f') or c.contype = 'n' and not c.convalidated) and c.conrelid >= 16384 order by c.oid`, nil,
-		[]any{&c.oid, &on, &c.name, &c.kind, &columns, &to, &toColumns, &c.validated, &c.index, &parent}, func() {
+		[]any{&c.oid, &on, &c.name, &c.kind, &columns, &to, &toColumns, &c.validated, &c.index, &parent, &c.acts, &operators, &c.period, &equals}, func() {
 			if r := l.relations[on]; r != nil {
 				made := c
 				made.relation, made.to, made.parent = r, l.relations[to], parent != 0
+				made.equals = slices.Clone(equals)
 				made.columns, made.toColumns = slices.Clone(columns), slices.Clone(toColumns)
+				made.loose = len(operators) > 0 && r.whose() != nil
+				for i, operator := range operators {
+					made.loose = made.loose && (i >= len(columns) || columns[i] != r.whose().number || operator != "=")
+				}
 				r.constraints = append(r.constraints, &made)
 			}
 		})
@@ -179,14 +195,14 @@ func (l *loader) definitions() error {
 	var ids []oid
 	for _, r := range l.sorted {
 		for _, c := range r.constraints {
-			key := r.tenant != nil && len(c.columns) > 0 && !slices.Contains(c.columns, r.tenant.number)
-			if c.kind != "n" && (key || !c.validated || c.kind == "x" || c.to != nil && c.to.tenant != nil) {
+			key := r.whose() != nil && len(c.columns) > 0 && !slices.Contains(c.columns, r.whose().number)
+			if c.kind != "n" && !r.unseen && (key || !c.validated || c.kind == "x" || c.to != nil && c.to.tenant != nil) {
 				constraints[c.oid] = c
 				ids = append(ids, c.oid)
 			}
 		}
 		for _, x := range r.indexes {
-			if r.tenant != nil && !x.leads(r.tenant) {
+			if r.whose() != nil && !r.unseen && !x.leads(r.whose()) {
 				indexes[x.oid] = x
 				ids = append(ids, x.oid)
 			}
@@ -231,6 +247,40 @@ func (l *loader) inheritance() error {
 	})
 }
 
+// bounds tells the parts of tenant relations what they are parts of, and which rows partitions take.
+func (l *loader) bounds() error {
+	var ids []oid
+	for _, r := range l.sorted {
+		if above := l.ancestors(r); len(above) > 0 {
+			if r.tenant == nil && above[0].tenant != nil {
+				r.inherited = r.column(above[0].tenant.name)
+			}
+			if r.partition && !r.unseen {
+				ids = append(ids, r.oid)
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	var id oid
+	var bound string
+	err := l.each(`select oid, coalesce(pg_get_expr(relpartbound, oid), '') from pg_class where oid = any($1)`, []any{ids}, []any{&id, &bound}, func() {
+		l.gone = l.gone || bound == ""
+		l.relations[id].bound = bound
+	})
+	if err != nil {
+		return err
+	}
+	var keys []int16
+	var strategy string
+	return l.each(`select partrelid, partstrat::text, partattrs::int2[] from pg_partitioned_table`, nil, []any{&id, &strategy, &keys}, func() {
+		if r := l.relations[id]; r != nil {
+			r.split, r.splitBy = strategy, slices.Clone(keys)
+		}
+	})
+}
+
 func (l *loader) loadPolicies() error {
 	byOID := map[oid]*policy{}
 	var id, on oid
@@ -238,11 +288,13 @@ func (l *loader) loadPolicies() error {
 	var roles []oid
 	err := l.each(`select oid, polrelid, polname::text, case polcmd when '*' then 'ALL' when 'r' then 'SELECT' when 'a' then 'INSERT'
 				when 'w' then 'UPDATE' when 'd' then 'DELETE' end,
-			polpermissive, polroles, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid), polqual::text, polwithcheck::text
-		from pg_policy order by polrelid, polname`, nil,
+			polpermissive, polroles, case when polrelid <> all($1) then pg_get_expr(polqual, polrelid) end,
+			case when polrelid <> all($1) then pg_get_expr(polwithcheck, polrelid) end, polqual::text, polwithcheck::text
+		from pg_policy order by polrelid, polname`, []any{l.held},
 		[]any{&id, &on, &p.name, &p.command, &p.permissive, &roles, &p.using, &p.check, &p.usingTree, &p.checkTree}, func() {
-			l.gone = l.gone || p.using == nil && p.usingTree != nil || p.check == nil && p.checkTree != nil
-			if r := l.relations[on]; r != nil {
+			r := l.relations[on]
+			l.gone = l.gone || (r == nil || !r.unseen) && (p.using == nil && p.usingTree != nil || p.check == nil && p.checkTree != nil)
+			if r != nil {
 				made := p
 				made.relation, made.roles = r, slices.Clone(roles)
 				byOID[id] = &made
@@ -257,7 +309,7 @@ func (l *loader) loadPolicies() error {
 	// What they name. PostgreSQL's own functions are not recorded as dependencies.
 	var target oid
 	var class string
-	return l.each(`select distinct objid, refobjid, refclassid::regclass::text from pg_depend
+	err = l.each(`select distinct objid, refobjid, refclassid::regclass::text from pg_depend
 		where classid = 'pg_policy'::regclass and refclassid in ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_operator'::regclass) order by 1, 2`,
 		nil, []any{&id, &target, &class}, func() {
 			switch p := byOID[id]; {
@@ -265,30 +317,46 @@ func (l *loader) loadPolicies() error {
 			case class == "pg_proc":
 				p.functions = append(p.functions, target)
 			case class == "pg_operator":
-				p.operators = true
+				p.operators = append(p.operators, target)
 			case target != p.relation.oid:
 				p.relations = append(p.relations, target)
 			}
 		})
+	if err != nil {
+		return err
+	}
+	var o policyObject
+	return l.each(`select d.objid, 'operator', o.oid::regoperator::text, o.oprowner from pg_depend d join pg_operator o on o.oid = d.refobjid
+			where d.classid = 'pg_policy'::regclass and d.refclassid = 'pg_operator'::regclass and o.oid >= 16384
+		union select d.objid, case t.typtype when 'd' then 'domain' else 'type' end, t.oid::regtype::text, t.typowner from pg_depend d join pg_type t on t.oid = d.refobjid
+			where d.classid = 'pg_policy'::regclass and d.refclassid = 'pg_type'::regclass and t.oid >= 16384 and t.typrelid = 0 and t.typtype <> 'm' order by 1, 2, 3`,
+		nil, []any{&id, &o.kind, &o.name, &o.owner}, func() {
+			if p := byOID[id]; p != nil {
+				p.objects = append(p.objects, o)
+			}
+		})
 }
 
-// loadRewrites reads views, whose definition is a rule, and rules, with the relations and functions that they name.
+// loadRewrites reads views, whose definition is a rule, and rules, with the relations and functions that they name. Of the
+// server's own functions pg_notify (3036) counts, for which there is no dependency.
 func (l *loader) loadRewrites() error {
 	var id, on, class, target oid
 	var name, event string
+	var notifies bool
 	rules := map[oid]*rewrite{}
-	return l.each(`select r.oid, r.ev_class, r.rulename::text, r.ev_type::text, coalesce(d.refclassid, 0), coalesce(d.refobjid, 0)
+	return l.each(`select r.oid, r.ev_class, r.rulename::text, r.ev_type::text, coalesce(d.refclassid, 0), coalesce(d.refobjid, 0),
+			r.ev_type <> '1' and r.ev_action::text ~ '\{NOTIFYSTMT |:funcid 3036 '
 		from pg_rewrite r left join (select distinct classid, objid, refclassid, refobjid, deptype from pg_depend) d
 			on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid and d.deptype = 'n'
 				and d.refclassid in ('pg_class'::regclass, 'pg_proc'::regclass)
-		where r.ev_class >= 16384 order by r.oid`, nil, []any{&id, &on, &name, &event, &class, &target}, func() {
+		where r.ev_class >= 16384 order by r.oid`, nil, []any{&id, &on, &name, &event, &class, &target, &notifies}, func() {
 		r := l.relations[on]
 		if r == nil {
 			return
 		}
 		rule := rules[id]
 		if rule == nil {
-			rule = &rewrite{relation: r, name: name, event: event}
+			rule = &rewrite{relation: r, name: name, event: event, notifies: notifies}
 			rules[id] = rule
 			l.rules, r.rules = append(l.rules, rule), append(r.rules, rule)
 		}

@@ -53,23 +53,36 @@ func questionsAbout(c *constraint) []question {
 		parent = c.to.name
 	}
 	var present, match []string
+	covered := ""
 	for i, number := range c.columns {
 		a, b := c.relation.columns[number], c.to.columns[c.toColumns[i]]
 		if a == nil || b == nil {
 			return nil
 		}
+		if c.period && i == len(c.columns)-1 { // several rows together may cover the period
+			present = append(present, "c."+a.sql+" is not null")
+			covered = fmt.Sprintf("coalesce(c.%s <@ (select pg_catalog.range_agg(p.%s) from %s p where %s), false)", a.sql, b.sql, parent, strings.Join(match, " and "))
+			continue
+		}
 		present = append(present, "c."+a.sql+" is not null")
-		match = append(match, "p."+b.sql+" = c."+a.sql)
+		equals := "="
+		if i < len(c.equals) { // that of citext and its kind stands in another schema
+			equals = c.equals[i]
+		}
+		match = append(match, "p."+b.sql+" "+equals+" c."+a.sql)
 	}
 	var out []question
+	if covered == "" {
+		covered = fmt.Sprintf("exists (select from %s p where %s)", parent, strings.Join(match, " and "))
+	}
 	if c.validated {
 		out = append(out, question{"SEP063", c, "rows of %s refer by %s to rows of %s that don't exist",
-			fmt.Sprintf("%s c where %s and not exists (select from %s p where %s)", child, strings.Join(present, " and "), parent, strings.Join(match, " and "))})
+			fmt.Sprintf("%s c where %s and not %s", child, strings.Join(present, " and "), covered)})
 	}
-	if c.relation.tenant != nil && c.to.tenant != nil && !c.comparesTenants() {
+	if c.relation.whose() != nil && c.to.whose() != nil && !c.comparesTenants() {
 		out = append(out, question{"SEP064", c, "rows of %s refer by %s to rows of %s that are another tenant's",
 			fmt.Sprintf("%s c where exists (select from %s p where %s and p.%s is distinct from c.%s)", child, parent, strings.Join(match, " and "),
-				c.to.tenant.sql, c.relation.tenant.sql)})
+				c.to.whose().sql, c.relation.whose().sql)})
 	}
 	return out
 }
@@ -132,7 +145,7 @@ func (r *runner) answered(q question) {
 	var empty []string
 	for _, number := range c.columns {
 		column := c.relation.columns[number]
-		if column != c.relation.tenant && !column.notNull {
+		if column != c.relation.whose() && !column.notNull {
 			empty = append(empty, column.sql+" = null")
 		}
 	}

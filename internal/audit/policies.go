@@ -83,32 +83,45 @@ func (d *database) floors(weak bool) []Finding {
 			}
 			any = true
 			names = append(names, quote(p.name))
-			right = right || p.command == "ALL" && slices.Equal(p.roles, []oid{0}) && p.usingIs.right &&
-				(p.check == nil || p.checkIs.right)
+			right = right || p.command == "ALL" && p.lays("ALL")
 		}
 		f := Finding{Show: r.showPolicies(), Mend: d.wall(r)}
 		if weak {
 			f.What = fmt.Sprintf("no restrictive policy of %s (%s) is for all commands, TO PUBLIC, and exactly the tenant's predicate", r.name, strings.Join(names, ", "))
-			return f, r.enabled && any && !right
+			if d.hasFloor(r) {
+				f.Severity = low
+				f.What += "; one for each command holds as much, and rls.Open asks for the one"
+			}
+			return f, r.enabled && any && !right && !r.unseen
 		}
 		f.What = r.name + " has no restrictive policy"
 		return f, r.enabled && !any && len(r.policies) > 0
 	})
 }
 
-// hasFloor reports whether a right restrictive policy stands, whatever the permissive ones say.
+// hasFloor reports whether a right restrictive policy stands for every command, whatever the permissive ones say.
 func (d *database) hasFloor(r *relation) bool {
-	return r.enabled && slices.ContainsFunc(r.policies, func(p *policy) bool {
-		return !p.permissive && p.command == "ALL" && slices.Equal(p.roles, []oid{0}) && p.usingIs.right &&
-			(p.check == nil || p.checkIs.right)
-	})
+	for _, command := range []string{"SELECT", "INSERT", "UPDATE", "DELETE"} {
+		if !r.enabled || !slices.ContainsFunc(r.policies, func(p *policy) bool { return p.lays(command) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// lays reports whether a policy holds everybody to the tenant in a command.
+func (p *policy) lays(command string) bool {
+	if p.permissive || p.command != "ALL" && p.command != command || !slices.Equal(p.roles, []oid{0}) {
+		return false
+	}
+	return !slices.ContainsFunc(p.expressions(), func(e predicate) bool { return !e.right })
 }
 
 // eachPolicy finds the policies for the application of which one expression is as asked.
 func (d *database) eachPolicy(what string, ask func(*policy, predicate) bool) []Finding {
 	var out []Finding
 	for _, p := range d.policies {
-		if !p.relation.isTenant() || p.relation.tenant == nil || !d.concerns(p) {
+		if !p.relation.isTenant() || p.relation.tenant == nil || p.relation.unseen || !d.concerns(p) {
 			continue
 		}
 		found := false
@@ -170,7 +183,7 @@ func (d *database) replace(p *policy) []string {
 func looseChecks(d *database) []Finding {
 	var out []Finding
 	for _, p := range d.policies {
-		if !p.relation.isTenant() || p.relation.tenant == nil || !p.permissive || !d.concerns(p) || p.check == nil || p.using == nil {
+		if !p.relation.isTenant() || p.relation.tenant == nil || p.relation.unseen || !p.permissive || !d.concerns(p) || p.check == nil || p.using == nil {
 			continue
 		}
 		using, check := p.usingIs, p.checkIs

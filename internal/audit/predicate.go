@@ -19,13 +19,16 @@ type predicate struct {
 // current_setting(text) and current_setting(text, boolean) have had these oids since they exist (pg_proc.dat).
 var currentSetting = []string{"2077", "3294"}
 
+// setConfig is the oid of set_config(text, text, boolean).
+const setConfig = "2078"
+
 // judge reads the policies' expressions once, for all rules.
 func (d *database) judge() {
 	for _, p := range d.policies {
 		if p.relation.isTenant() {
 			p.usingIs, p.checkIs = d.read(p.relation, p.using, p.usingTree), d.read(p.relation, p.check, p.checkTree)
 			// A cast that calls a function of the house is printed like one that calls none.
-			if len(p.functions) > 0 || p.operators {
+			if len(p.functions)+len(p.operators) > 0 {
 				p.usingIs.right, p.checkIs.right = false, false
 			}
 		}
@@ -79,18 +82,44 @@ func (d *database) read(r *relation, printed, tree *string) predicate {
 		if n.name == "SUBLINK" && !queries(n) {
 			return false
 		}
-		p.perRow = p.perRow || ofSession(n)
+		f := d.functionOf(n)
+		p.perRow = p.perRow || ofSession(n) && (f == nil || d.readsSession(f))
 		return true
 	})
 	return p
 }
 
-// namesTenant reports whether an expression on the relation has its tenant column in it.
-func (d *database) namesTenant(r *relation, tree *string) bool {
-	root := parseTree(tree)
-	return r != nil && r.tenant != nil && root != nil && root.has(func(n *node) bool {
-		return n.name == "VAR" && n.value(":varattno") == strconv.Itoa(int(r.tenant.number))
-	})
+// namesTenant reports whether a condition on the relation lets rows of chosen tenants through and no others: the tenant
+// column = a constant, or in a list of constants, perhaps with more conditions beside it. Equals are the operators.
+func (d *database) namesTenant(r *relation, tree *string, equals map[string]bool) bool {
+	if r == nil || r.whose() == nil {
+		return false
+	}
+	isTenant := func(n *node) bool {
+		return n.name == "VAR" && n.value(":varattno") == strconv.Itoa(int(r.whose().number)) || n.name == "RELABELTYPE" && n.has(func(n *node) bool {
+			return n.name == "VAR" && n.value(":varattno") == strconv.Itoa(int(r.whose().number))
+		})
+	}
+	isConstant := func(n *node) bool {
+		return !n.has(func(n *node) bool { return n.name == "VAR" })
+	}
+	var chooses func(n *node) bool
+	chooses = func(n *node) bool {
+		if n == nil || len(n.fields[":args"]) != 1 {
+			return false
+		}
+		args := n.fields[":args"][0].list
+		switch n.name {
+		case "BOOLEXPR":
+			return n.value(":boolop") == "and" && slices.ContainsFunc(args, chooses)
+		case "SCALARARRAYOPEXPR":
+			return n.value(":useOr") == "true" && equals[n.value(":opno")] && len(args) == 2 && isTenant(args[0]) && isConstant(args[1])
+		case "OPEXPR":
+			return equals[n.value(":opno")] && len(args) == 2 && (isTenant(args[0]) && isConstant(args[1]) || isTenant(args[1]) && isConstant(args[0]))
+		}
+		return false
+	}
+	return chooses(parseTree(tree))
 }
 
 // queries reports whether a sub-select reads a relation (an entry of kind 0 in its range table).

@@ -17,10 +17,11 @@ const (
 )
 
 // quiet reports whether a command on the relation runs no code of the house: no trigger, no rule. Only then is it tried
-// unasked, for a trigger may reach where no rollback does.
+// unasked, for a trigger may reach where no rollback does. A row that is inserted meets the triggers of its partition.
 func (r *relation) quiet(bit int16, event string) bool {
 	return !slices.ContainsFunc(r.triggers, func(t *trigger) bool { return t.enabled && t.kind&bit != 0 }) &&
-		!slices.ContainsFunc(r.rules, func(rule *rewrite) bool { return rule.event == event })
+		!slices.ContainsFunc(r.rules, func(rule *rewrite) bool { return rule.event == event }) &&
+		(bit != onInsert || !slices.ContainsFunc(r.children, func(part *relation) bool { return part.partition && !part.quiet(bit, event) }))
 }
 
 // write tries writes that must fail or find nothing. None of them gets as far as a row: the insert is refused by WITH CHECK,
@@ -97,8 +98,7 @@ func (r *runner) insertAcross(x *relation, real []string) []try {
 		}
 		columns, values = append(columns, c.sql), append(values, value)
 	}
-	sql := fmt.Sprintf("insert into %s (%s) overriding system value values (%s)", x.name, strings.Join(columns, ", "), strings.Join(values, ", "))
-	return []try{{mine, sql, func(err error) {
+	return x.inserts(mine, theirs, columns, values, func(err error) {
 		code := sqlState(err)
 		var pg *pgconn.PgError
 		errors.As(err, &pg)
@@ -111,7 +111,7 @@ func (r *runner) insertAcross(x *relation, real []string) []try {
 		default:
 			r.gap("behaviour: insert", x.name, "it failed before the policies were asked (SQLSTATE "+code+")", "look at the policies' WITH CHECK yourself")
 		}
-	}}}
+	})
 }
 
 // gone notes what was dropped, or took too long.

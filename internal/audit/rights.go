@@ -19,14 +19,14 @@ func rightRules() []Rule {
 			Why:  "TRUNCATE knows no policy; a trigger's condition and a foreign key see all rows.",
 			Mend: "Revoke them: reading and writing rows is all that the application needs.",
 			find: func(d *database) []Finding {
-				return d.eachDeclared([]string{"TRUNCATE", "TRIGGER", "REFERENCES", "MAINTAIN"}, func(*relation) bool { return true })
+				return d.eachRelation([]string{"TRUNCATE", "TRIGGER", "REFERENCES", "MAINTAIN"}, func(r *relation) bool { return r.declared != nil || d.holdsTenants(r) })
 			}},
 		{ID: "SEP071", Name: "writable-global", Title: "The application may write a relation that is everybody's", Severity: medium, Evidence: byCatalog,
 			Threats: []string{"R15"}, References: leastPrivilege,
 			Why:  "What one tenant writes there all the others read.",
 			Mend: "Revoke it, or declare the relation writable.",
 			find: func(d *database) []Finding {
-				return d.eachDeclared([]string{"INSERT", "UPDATE", "DELETE"}, func(r *relation) bool { return !r.isTenant() && !r.declared.Writable })
+				return d.eachRelation([]string{"INSERT", "UPDATE", "DELETE"}, func(r *relation) bool { return r.declared != nil && !r.isTenant() && !r.declared.Writable })
 			}},
 		{ID: "SEP072", Name: "create-in-schema", Title: "The application may create objects in a schema", Severity: medium, Evidence: byCatalog,
 			Threats: []string{"R15", "Q14"}, References: leastPrivilege,
@@ -35,6 +35,11 @@ func rightRules() []Rule {
 			find: func(d *database) []Finding {
 				var out []Finding
 				for _, s := range d.schemas {
+					if at := d.app[s.owner]; at != nil && !at.super && !d.holdsDeclared(s) { // else SEP006 says it
+						out = append(out, Finding{Object: "schema " + quote(s.name), What: fmt.Sprintf("the schema %s is owned by %s%s", quote(s.name), quote(at.name), d.howReached(at)),
+							Show: "select nspowner::regrole from pg_namespace where nspname = " + text(s.name), Mend: d.give(at, "schema "+quote(s.name))})
+						continue
+					}
 					for _, g := range s.rights {
 						if g.privilege == "CREATE" && g.grantee != s.owner {
 							out = append(out, Finding{Object: "schema " + quote(s.name), What: fmt.Sprintf("%s may create objects in the schema %s", d.who(g.grantee), quote(s.name)),
@@ -73,11 +78,11 @@ func rightRules() []Rule {
 	}
 }
 
-// eachDeclared finds rights on relations of the catalog.
-func (d *database) eachDeclared(privileges []string, ask func(*relation) bool) []Finding {
+// eachRelation finds rights on relations.
+func (d *database) eachRelation(privileges []string, ask func(*relation) bool) []Finding {
 	var out []Finding
 	for _, r := range d.sorted {
-		if r.declared == nil || !ask(r) {
+		if !ask(r) {
 			continue
 		}
 		var held, mend []string
@@ -104,34 +109,42 @@ var harmful = []string{"session_replication_role", "lo_compat_privileges", "allo
 	"shared_preload_libraries", "dynamic_library_path", "extension_control_path", "ignore_checksum_failure", "zero_damaged_pages"}
 
 func parameterRights(d *database) []Finding {
-	var out []Finding
-	for _, g := range d.parameterRights {
-		if g.privilege != "ALTER SYSTEM" && !slices.Contains(harmful, strings.ToLower(g.column)) {
-			continue
-		}
-		out = append(out, Finding{Object: "parameter " + g.column + " " + strings.ToLower(g.privilege), What: fmt.Sprintf("%s has %s on the parameter %s", d.who(g.grantee), g.privilege, g.column),
-			Show: "select parname, paracl from pg_parameter_acl where parname = " + text(g.column),
-			Mend: []string{fmt.Sprintf("revoke %s on parameter %s from %s", strings.ToLower(g.privilege), settingName(g.column), d.who(g.grantee))}})
-	}
-	return out
+	return each(d.parameterRights, func(g grant) (Finding, bool) {
+		return Finding{Object: "parameter " + g.column + " " + strings.ToLower(g.privilege), What: fmt.Sprintf("%s has %s on the parameter %s", d.who(g.grantee), g.privilege, g.column),
+				Show: "select parname, paracl from pg_parameter_acl where parname = " + text(g.column),
+				Mend: []string{fmt.Sprintf("revoke %s on parameter %s from %s", strings.ToLower(g.privilege), settingName(g.column), d.who(g.grantee))}},
+			g.privilege == "ALTER SYSTEM" || slices.Contains(harmful, strings.ToLower(g.column))
+	})
+}
+
+// opening are the kinds of objects of default privileges (pg_default_acl.defaclobjtype), with the rights on the next one that
+// count; all of them where none is named.
+var opening = map[string]struct {
+	what   string
+	rights []string
+}{
+	"r": {"tables", nil}, "S": {"sequences", []string{"SELECT", "UPDATE"}}, "n": {"schemas", []string{"CREATE"}}, "L": {"large objects", nil},
 }
 
 func defaultPrivileges(d *database) []Finding {
-	var out []Finding
-	for _, p := range d.defaults {
-		if p.kind != "r" || p.grantee == p.owner || d.isApp(p.owner) {
-			continue
+	return each(d.defaults, func(p *defaultRight) (Finding, bool) {
+		kind, counts := opening[p.kind]
+		if !counts || p.grantee == p.owner || d.isApp(p.owner) || kind.rights != nil && !slices.Contains(kind.rights, p.privilege) {
+			return Finding{}, false
 		}
 		object, in := "default privileges of "+d.who(p.owner), ""
 		if p.schema != "" {
 			in = " in schema " + quote(p.schema)
 		}
-		object += in + " to " + d.who(p.grantee)
-		out = append(out, Finding{Object: object, What: fmt.Sprintf("every table that %s creates%s is open to %s", d.who(p.owner), in, d.who(p.grantee)),
+		object += in
+		if p.kind != "r" {
+			object += " on " + kind.what
+		}
+		object += " to " + d.who(p.grantee)
+		return Finding{Object: object, What: fmt.Sprintf("the %s that %s will create%s are open to %s", kind.what, d.who(p.owner), in, d.who(p.grantee)),
 			Show: "select defaclrole::regrole, defaclnamespace, defaclobjtype, defaclacl from pg_default_acl",
-			Mend: []string{fmt.Sprintf("alter default privileges for role %s%s revoke all on tables from %s", d.who(p.owner), in, d.who(p.grantee))}})
-	}
-	return out
+			Mend: []string{fmt.Sprintf("alter default privileges for role %s%s revoke all on %s from %s", d.who(p.owner), in, kind.what, d.who(p.grantee))}}, true
+	})
 }
 
 // bypassLogins finds logins that no policy binds, beside the application's. One shape is accepted: a loader, which may
@@ -140,7 +153,7 @@ func bypassLogins(d *database) []Finding {
 	held := map[oid][]string{}
 	mend := map[oid][]string{}
 	for _, r := range d.sorted {
-		if !d.holdsTenants(r) {
+		if !d.holdsTenants(r) || r.unseen {
 			continue
 		}
 		for _, g := range r.others {

@@ -100,6 +100,19 @@ func (d *database) leave(at *reached) []string {
 	return []string{sql}
 }
 
+// give takes what the login owns from it, or the login from the role that owns it.
+func (d *database) give(at *reached, ddl string) []string {
+	if at.from != nil {
+		return d.leave(at)
+	}
+	return []string{"alter " + ddl + " owner to " + quote(d.keeper())}
+}
+
+// holdsDeclared reports whether a relation of the catalog stands in a schema.
+func (d *database) holdsDeclared(s *schema) bool {
+	return slices.ContainsFunc(d.sorted, func(r *relation) bool { return r.declared != nil && r.schema == s })
+}
+
 // keeper is a role that may own things: the owner of the database, else the superuser that every cluster has.
 func (d *database) keeper() string {
 	if r := d.roles[d.owner]; r != nil && !d.isApp(d.owner) {
@@ -139,11 +152,7 @@ func ownership(d *database) []Finding {
 		}
 		f := Finding{Object: object, What: object + " is owned by " + quote(at.name) + d.howReached(at),
 			Show: "select pg_has_role(" + text(d.login.name) + ", " + text(at.name) + ", 'MEMBER')"}
-		if at.from == nil {
-			f.Mend = []string{"alter " + ddl + " owner to " + quote(d.keeper())}
-		} else {
-			f.Mend = d.leave(at)
-		}
+		f.Mend = d.give(at, ddl)
 		out = append(out, f)
 	}
 	schemas := map[*schema]bool{}

@@ -66,6 +66,17 @@ func Rules() []Rule {
 	return all
 }
 
+// each asks about every one of a list, and gives the findings.
+func each[T any](list []T, ask func(T) (Finding, bool)) []Finding {
+	var out []Finding
+	for _, one := range list {
+		if f, found := ask(one); found {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
 // rank orders severities.
 func rank(severity string) int {
 	return slices.Index([]string{info, low, medium, high, critical}, severity)

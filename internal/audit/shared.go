@@ -42,33 +42,22 @@ func sharedRules() []Rule {
 			Why:  "pg_statistic holds the most common values of every column, of all tenants.",
 			Mend: "Revoke it.",
 			find: func(d *database) []Finding {
-				var out []Finding
-				for _, g := range d.catalogRights {
-					out = append(out, Finding{Object: "pg_catalog." + g.column, What: fmt.Sprintf("%s has %s on pg_catalog.%s", d.who(g.grantee), g.privilege, g.column),
+				return each(d.catalogRights, func(g grant) (Finding, bool) {
+					return Finding{Object: "pg_catalog." + g.column, What: fmt.Sprintf("%s has %s on pg_catalog.%s", d.who(g.grantee), g.privilege, g.column),
 						Show: "select relacl from pg_class where oid = " + text("pg_catalog."+g.column) + "::regclass",
-						Mend: []string{fmt.Sprintf("revoke all on pg_catalog.%s from %s", g.column, d.who(g.grantee))}})
-				}
-				return out
+						Mend: []string{fmt.Sprintf("revoke all on pg_catalog.%s from %s", g.column, d.who(g.grantee))}}, true
+				})
 			}},
-		{ID: "SEP084", Name: "notify", Title: "A trigger of a tenant relation notifies a channel, or locks a number, that all tenants share", Severity: medium, Evidence: byCatalog,
+		{ID: "SEP084", Name: "notify", Title: "A trigger or rule of a tenant relation notifies a channel, or locks a number, that all tenants share", Severity: medium, Evidence: byCatalog,
 			Threats: []string{"R16"}, References: sharedResources,
 			Why:  "Every session may listen on any channel and hears the other tenants' payloads; advisory locks are waited for across tenants.",
 			Mend: "Send to a queue table with a tenant column instead.",
 			find: notifications},
-		{ID: "SEP085", Name: "leakproof", Title: "A function that is not PostgreSQL's own is marked LEAKPROOF", Severity: high, Evidence: byCatalog,
+		{ID: "SEP085", Name: "leakproof", Title: "A function is marked LEAKPROOF that PostgreSQL does not ship so", Severity: high, Evidence: byCatalog,
 			Threats: []string{"R17"}, References: enforcement,
 			Why:  "It is run before the policy, on rows of all tenants, and whatever it tells the caller leaks.",
 			Mend: "Take the mark away.",
-			find: func(d *database) []Finding {
-				var out []Finding
-				for _, f := range d.sortedFunctions {
-					if f.leakproof && !f.extension {
-						out = append(out, Finding{Object: "function " + f.qualified(), What: f.qualified() + " is marked LEAKPROOF", Show: f.show(),
-							Mend: []string{"alter " + f.kindWord() + " " + f.qualified() + " not leakproof"}})
-					}
-				}
-				return out
-			}},
+			find: leakproofFunctions},
 		{ID: "SEP086", Name: "publication", Title: "A publication sends all tenants' rows of a relation", Severity: medium, Evidence: byCatalog,
 			Threats: []string{"R17"}, References: []string{asvsTenants, nistFlow},
 			Why:  "Logical replication knows no policies: who subscribes has every tenant.",
@@ -87,10 +76,13 @@ func (r *reached) isMonitor() bool { return r.name == "pg_monitor" }
 func sequences(d *database) []Finding {
 	var out []Finding
 	for _, r := range d.sorted {
-		if r.kind != "S" || !hasAny(r.rights, "SELECT", "UPDATE") {
+		if r.kind != "S" || !hasAny(r.rights, "SELECT", "UPDATE") && (!r.owned || r.follows) {
 			continue
 		}
 		var mend []string
+		if r.owned && !r.follows {
+			mend = append(mend, "alter sequence "+r.name+" owner to "+quote(d.keeper()))
+		}
 		for _, g := range r.rights {
 			sql := fmt.Sprintf("revoke select, update on sequence %s from %s", r.name, d.who(g.grantee))
 			if g.privilege != "USAGE" && !slices.Contains(mend, sql) {
@@ -126,7 +118,7 @@ func largeObjectRights(d *database) []Finding {
 	end loop;
 end `)}})
 	}
-	if d.lowCompat {
+	if d.lowCompat && !slices.ContainsFunc(d.settings, func(s *storedSetting) bool { return s.name == "lo_compat_privileges" }) { // SEP036 says it
 		out = append(out, Finding{Object: "lo_compat_privileges", What: "lo_compat_privileges is on: everybody reads and writes every large object",
 			Show: "show lo_compat_privileges", Mend: []string{"alter database " + quote(d.name) + " set lo_compat_privileges = off"}})
 	}
@@ -138,15 +130,38 @@ var channels = regexp.MustCompile(`(?i)\bpg_notify\b|\bnotify\s+\w|\bpg_(try_)?a
 func notifications(d *database) []Finding {
 	var out []Finding
 	for _, t := range d.triggers {
-		f := d.functions[t.function]
-		if !t.enabled || f == nil || !d.holdsTenants(t.relation) || !channels.MatchString(f.source) {
+		if !t.enabled || !d.holdsTenants(t.relation) {
 			continue
 		}
-		out = append(out, Finding{Object: "trigger " + quote(t.name) + " on " + t.relation.name, Relation: t.relation.name, Show: f.show(),
-			What: fmt.Sprintf("the trigger %s on %s uses what all sessions share: %s", quote(t.name), t.relation.name, strings.ToLower(channels.FindString(f.source))),
-			Mend: []string{"drop trigger " + quote(t.name) + " on " + t.relation.name}})
+		if f := d.telling(d.functions[t.function], map[*function]bool{}); f != nil {
+			out = append(out, Finding{Object: "trigger " + quote(t.name) + " on " + t.relation.name, Relation: t.relation.name, Show: f.show(),
+				What: fmt.Sprintf("the trigger %s on %s uses what all sessions share: %s in %s", quote(t.name), t.relation.name, strings.ToLower(channels.FindString(f.source)), f.qualified()),
+				Mend: []string{"drop trigger " + quote(t.name) + " on " + t.relation.name}})
+		}
 	}
-	return out
+	return append(out, each(d.rules, func(rule *rewrite) (Finding, bool) {
+		return Finding{Object: "rule " + quote(rule.name) + " on " + rule.relation.name, Relation: rule.relation.name,
+			What: fmt.Sprintf("the rule %s on %s notifies a channel, which all sessions share", quote(rule.name), rule.relation.name),
+			Show: fmt.Sprintf("select pg_get_ruledef(oid) from pg_rewrite where ev_class = %s::regclass", text(rule.relation.name)),
+			Mend: []string{"drop rule " + quote(rule.name) + " on " + rule.relation.name}}, rule.notifies && d.holdsTenants(rule.relation)
+	})...)
+}
+
+// telling finds the function that uses what all sessions share: one itself, or one that it calls.
+func (d *database) telling(f *function, seen map[*function]bool) *function {
+	if f == nil || seen[f] {
+		return nil
+	}
+	seen[f] = true
+	if channels.MatchString(f.source) {
+		return f
+	}
+	for _, called := range d.callees(f) {
+		if found := d.telling(d.functions[called], seen); found != nil {
+			return found
+		}
+	}
+	return nil
 }
 
 func publications(d *database) []Finding {

@@ -3,7 +3,6 @@ package audit
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 var enforcement = []string{asvsTenants, hipaaAccess, nistEnforce}
@@ -97,7 +96,7 @@ func undeclared(d *database) []Finding {
 	shown := d.shown()
 	var out []Finding
 	for _, r := range d.sorted {
-		if r.declared != nil || r.extension || !r.isTable() || len(r.parents) > 0 || d.isLogins(r) {
+		if r.declared != nil || r.extension || !r.isTable() || d.reachedAbove(r) || d.isLogins(r) {
 			continue
 		}
 		above := shown[r]
@@ -109,13 +108,7 @@ func undeclared(d *database) []Finding {
 		if !r.reached() {
 			f.What = fmt.Sprintf("the application sees %s, which the catalog does not name, through %s", r.name, above[0].name)
 		}
-		for _, view := range above {
-			if view.kind == "m" {
-				f.Mend = append(f.Mend, d.revokeAll(view)...)
-			} else {
-				f.Mend = append(f.Mend, "alter view "+view.name+" set (security_invoker = true)")
-			}
-		}
+		f.Mend = append(f.Mend, d.unshow(above)...)
 		if column := d.tenantLike(r); column != "" {
 			f.What += "; it has a column " + column + ", so its rows look like tenants'"
 			if !r.enabled {
@@ -151,6 +144,25 @@ func (d *database) shown() map[*relation][]*relation {
 		}
 	}
 	return out
+}
+
+// unshow is the SQL after which views show what the one who asks may see, and copies nothing.
+func (d *database) unshow(views []*relation) []string {
+	var out []string
+	for _, view := range views {
+		if view.kind == "m" {
+			out = append(out, d.revokeAll(view)...)
+		} else {
+			out = append(out, "alter view "+view.name+" set (security_invoker = true)")
+		}
+	}
+	return out
+}
+
+// reachedAbove reports whether a partition or child belongs to a relation that is looked at itself: one of the catalog, or one
+// that the application reaches.
+func (d *database) reachedAbove(r *relation) bool {
+	return slices.ContainsFunc(r.parents, func(above *relation) bool { return above.declared != nil || above.reached() || d.reachedAbove(above) })
 }
 
 // isLogins reports whether a relation is the table that says whose a login is, in the shape that Septum gives it: each
@@ -212,7 +224,12 @@ func missing(d *database) []Finding {
 	return out
 }
 
-func (d *database) roleName(id oid) string { return strings.Trim(d.who(id), `"`) }
+func (d *database) roleName(id oid) string {
+	if r := d.roles[id]; r != nil {
+		return r.name
+	}
+	return d.who(id)
+}
 
 // rightsOn lists the login's rights on a relation, owner's rights and rights on single columns included.
 func (d *database) rightsOn(r *relation) []string {

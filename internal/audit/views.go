@@ -23,14 +23,15 @@ func viewRules() []Rule {
 			Why:  "A foreign table can't carry policies, and the other server knows this one's tenants as one login.",
 			Mend: "Take the application's rights on it.",
 			find: func(d *database) []Finding {
-				var out []Finding
-				for _, r := range d.sorted {
-					if r.kind == "f" && r.reached() {
-						out = append(out, Finding{Object: r.name, Relation: r.name, What: "the application reaches the foreign table " + r.name,
-							Show: r.showRights(), Mend: d.revokeAll(r)})
+				shown := d.shown()
+				return each(d.sorted, func(r *relation) (Finding, bool) {
+					f := Finding{Object: r.name, Relation: r.name, What: "the application reaches the foreign table " + r.name, Show: r.showRights(), Mend: d.revokeAll(r)}
+					if above := shown[r]; !r.reached() && len(above) > 0 {
+						f.What = fmt.Sprintf("the application sees the foreign table %s through %s", r.name, above[0].name)
 					}
-				}
-				return out
+					f.Mend = append(f.Mend, d.unshow(shown[r])...)
+					return f, r.kind == "f" && (r.reached() || len(shown[r]) > 0)
+				})
 			}},
 		{ID: "SEP043", Name: "child-relation", Title: "A partition or child of a tenant relation is reached by its own name", Severity: critical, Evidence: byCatalog,
 			Threats: []string{"R12"}, References: enforcement,
@@ -159,7 +160,7 @@ func (d *database) descendants(r *relation) []*relation {
 	return out
 }
 
-// sources lists the tenant relations whose rows a view shows, through views of any kind.
+// sources lists the tenant relations whose rows a view shows, through views of any kind and functions.
 func (d *database) sources(view *relation) []*relation {
 	var out []*relation
 	seen := map[*relation]bool{}
@@ -175,8 +176,29 @@ func (d *database) sources(view *relation) []*relation {
 			}
 			walk(below)
 		}
+		for _, id := range d.functionsUnder(at) {
+			if f := d.functions[id]; f != nil {
+				for _, named := range d.readsOf(f) {
+					if d.showsTenants(named) && !seen[named] {
+						seen[named] = true
+						out = append(out, named)
+					}
+				}
+			}
+		}
 	}
 	walk(view)
+	return out
+}
+
+// functionsUnder lists the functions that a view calls.
+func (d *database) functionsUnder(view *relation) []oid {
+	var out []oid
+	for _, rule := range view.rules {
+		if rule.event == "1" {
+			out = append(out, rule.functions...)
+		}
+	}
 	return out
 }
 
