@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Template says what stands in a database from the start.
@@ -107,7 +109,7 @@ func (s *Server) Close() error {
 		if s.stop == nil {
 			err = s.run.end(ctx)
 		} else {
-			err = s.run.keeper.Close(ctx)
+			err = s.run.close(ctx)
 		}
 		s.run = nil
 	}
@@ -168,14 +170,14 @@ func (r *run) create(ctx context.Context, name, from string) (*Database, error) 
 		"GRANT CONNECT ON DATABASE "+quote(name)+" TO "+quote(d.AppRole))
 }
 
-// exec runs commands, each in a transaction of its own, on a connection of its own, so that tests in parallel don't
-// wait for each other.
+// exec runs commands, each in a transaction of its own, on a connection that nobody else uses meanwhile, so that tests in parallel
+// don't wait for each other. Connections are kept: making one takes a server as long as making a small table.
 func (r *run) exec(ctx context.Context, commands ...string) error {
-	conn, err := connect(ctx, r.admin)
+	conn, err := r.borrow(ctx)
 	if err != nil {
 		return err
 	}
-	defer conn.Close(ctx)
+	defer r.giveBack(ctx, conn)
 	for _, command := range commands {
 		if _, err := conn.Exec(ctx, command); err != nil {
 			verb, _, _ := strings.Cut(command, prefix) // what follows the name may be a password
@@ -183,6 +185,43 @@ func (r *run) exec(ctx context.Context, commands ...string) error {
 		}
 	}
 	return nil
+}
+
+// borrow gives a connection that was given back, or a new one.
+func (r *run) borrow(ctx context.Context) (*pgx.Conn, error) {
+	select {
+	case conn := <-r.idle:
+		if conn.Ping(ctx) == nil { // else it was ended meanwhile
+			return conn, nil
+		}
+	default:
+	}
+	return connect(ctx, r.admin)
+}
+
+// giveBack keeps the connection for the next one, unless it broke or there are enough.
+func (r *run) giveBack(ctx context.Context, conn *pgx.Conn) {
+	if !conn.IsClosed() && !r.closed.Load() {
+		select {
+		case r.idle <- conn:
+			return
+		default:
+		}
+	}
+	_ = conn.Close(ctx)
+}
+
+// close ends the run's connections.
+func (r *run) close(ctx context.Context) error {
+	r.closed.Store(true)
+	for {
+		select {
+		case conn := <-r.idle:
+			_ = conn.Close(ctx)
+		default:
+			return r.keeper.Close(ctx)
+		}
+	}
 }
 
 // Drop drops the database, closing the connections to it. Calling it again does nothing.

@@ -150,9 +150,12 @@ func freePort() (int, error) {
 	return port, l.Close()
 }
 
-// tempDir is os.TempDir, unless the account can't get into it (a private TMPDIR of root), or the path is too long for a
-// socket (107 bytes on Linux, 103 on macOS).
+// tempDir is memoryDir where there is room, unless TMPDIR says where; else os.TempDir, unless the account can't get into it (a private
+// TMPDIR of root), or the path is too long for a socket (107 bytes on Linux, 103 on macOS).
 func tempDir(user *account) string {
+	if os.Getenv("TMPDIR") == "" && hasRoom(memoryDir) && user.reaches(memoryDir) {
+		return memoryDir
+	}
 	dir := os.TempDir()
 	if len(dir) > 60 || !user.reaches(dir) {
 		return "/tmp"

@@ -20,6 +20,9 @@ const prefix = "septum_test_"
 // lockClass is the first half of the advisory lock that marks a run as alive; the second half is the run's id.
 const lockClass = 0x5e97
 
+// idleConns is how many connections of the administrator a run keeps.
+const idleConns = 4
+
 // disposableSetting marks a server that this package started.
 const disposableSetting = "septum_test.disposable"
 
@@ -28,6 +31,8 @@ const disposableSetting = "septum_test.disposable"
 type run struct {
 	id       string // 8 hexadecimal digits
 	keeper   *pgx.Conn
+	idle     chan *pgx.Conn // the administrator's, for whoever needs one next
+	closed   atomic.Bool
 	admin    string // the administrator's connection string
 	password string // of all roles of the run
 	verifier string // what the server keeps of it
@@ -62,7 +67,7 @@ func begin(ctx context.Context, admin string) (*run, error) {
 	_, _ = rand.Read(password[:])
 	r := &run{
 		id: hex.EncodeToString(id[:]), admin: admin, password: hex.EncodeToString(password[:]),
-		templates: map[string]*template{},
+		templates: map[string]*template{}, idle: make(chan *pgx.Conn, idleConns),
 	}
 	var err error
 	if r.verifier, err = verify(r.password); err != nil {
@@ -74,7 +79,7 @@ func begin(ctx context.Context, admin string) (*run, error) {
 	}
 	r.keeper = keeper
 	if err := r.open(ctx); err != nil {
-		return nil, errors.Join(err, keeper.Close(ctx))
+		return nil, errors.Join(err, r.close(ctx))
 	}
 	return r, nil
 }
@@ -123,7 +128,7 @@ func (r *run) end(ctx context.Context) error {
 	if err != nil {
 		err = fmt.Errorf("pgtest: run %s was not removed whole: %w", r.id, err)
 	}
-	return errors.Join(err, r.keeper.Close(ctx))
+	return errors.Join(err, r.close(ctx))
 }
 
 // verify gives what the server keeps of a random password of 128 bits. With one round instead of PostgreSQL's 4096 each

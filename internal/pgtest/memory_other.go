@@ -1,0 +1,7 @@
+//go:build unix && !linux
+
+package pgtest
+
+const memoryDir = ""
+
+func hasRoom(string) bool { return false }
