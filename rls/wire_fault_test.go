@@ -16,12 +16,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// exchanges are the ways in which a request is sent and answered. Each reads or writes patient 1, and says what it read.
-var exchanges = map[string]struct {
+type exchange struct {
 	pooler rls.Pooler
 	write  bool
 	run    func(c *clinic, tc tenant.Context, name string) (string, error)
-}{
+}
+
+// exchanges are the ways in which a request is sent and answered. Each reads or writes patient 1, and says what it read.
+var exchanges = map[string]exchange{
 	"a read":             {rls.Direct, false, readOne},
 	"a read, unprepared": {rls.Pooled, false, readOne},
 	"a write":            {rls.Direct, true, writeOne},
@@ -47,56 +49,64 @@ func writeOne(c *clinic, tc tenant.Context, name string) (string, error) {
 	return "", c.db.Exec(tc, rename, named(1, name))
 }
 
+// eachExchange tries something with each of them, on a clinic whose line is in the test's hands; afterwards the clinic must be healthy.
+func eachExchange(t *testing.T, try func(t *testing.T, name string, of exchange, c *clinic, line *relay)) {
+	t.Helper()
+	for name, of := range exchanges {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, line := newRelayedClinic(t, func(cfg *rls.Config) { cfg.Pooler = of.pooler })
+			try(t, name, of, c, line)
+			c.healthy(t, c.db)
+		})
+	}
+}
+
 // X09: a request whose context ends between any two bytes of its reply fails, takes its connection with it, and the next one,
 // another tenant's, reads its own reply. A write is unknown then, from the first byte to the last; a transaction only from
 // its COMMIT on, and before that it is not done.
 func TestReplyThatBreaksOffAnywhere(t *testing.T) {
 	t.Parallel()
-	for name, of := range exchanges {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c, line := newRelayedClinic(t, func(cfg *rls.Config) { cfg.Pooler = of.pooler })
-			warm := func() { _, err := of.run(c, c.mary, "Mary 1"); require.NoError(t, err) }
-			warm()
-			var lengths []int
-			commit := 0 // the message that begins the COMMIT's reply
-			line.during(func(m []byte) ([]byte, bool) { lengths = append(lengths, len(m)); return m, true }, warm)
-			kinds := line.kinds(warm)
-			if name == "a transaction" {
-				commit = len("12C2Ds2CZ")
-				require.Equal(t, "12C2Ds2CZ12nCZ", kinds)
-			}
-			for stop, length := range lengths {
-				for _, bytes := range within(length) {
-					warm() // on the new connection
-					ctx, cancel := context.WithCancel(context.Background())
-					n := -1
-					var got string
-					var err error
-					line.during(func(m []byte) ([]byte, bool) {
-						if n++; n < stop {
-							return m, true
-						}
-						time.AfterFunc(time.Millisecond, cancel) // what was handed on arrives first
-						return m[:bytes], false
-					}, func() { got, err = of.run(c, bind(t, ctx, mary), "Mary new") })
-					cancel()
-					at := fmt.Sprintf("%s: byte %d of message %d of %s: %v", name, bytes, stop, kinds, err)
-					require.ErrorIs(t, err, context.Canceled, at)
-					require.NotContains(t, got, "Paul", at)
-					unknown := of.write && stop >= commit
-					require.Equal(t, unknown, errors.Is(err, rls.ErrOutcomeUnknown), at)
-					if of.write && !unknown {
-						require.Equal(t, "Mary 1", c.nameOf(t, mary, 1), at)
+	eachExchange(t, func(t *testing.T, name string, of exchange, c *clinic, line *relay) {
+		warm := func() { _, err := of.run(c, c.mary, "Mary 1"); require.NoError(t, err) }
+		warm()
+		var lengths []int
+		commit := 0 // the message that begins the COMMIT's reply
+		line.during(func(m []byte) ([]byte, bool) { lengths = append(lengths, len(m)); return m, true }, warm)
+		kinds := line.kinds(warm)
+		if name == "a transaction" {
+			commit = len("12C2Ds2CZ")
+			require.Equal(t, "12C2Ds2CZ12nCZ", kinds)
+		}
+		for stop, length := range lengths {
+			for _, bytes := range within(length) {
+				warm() // on the new connection
+				ctx, cancel := context.WithCancel(context.Background())
+				n := -1
+				var got string
+				var err error
+				line.during(func(m []byte) ([]byte, bool) {
+					if n++; n < stop {
+						return m, true
 					}
-					theirs, err := readOne(c, c.paul, "")
-					require.NoError(t, err, at)
-					require.Equal(t, "{1 Paul 1}", theirs, at)
+					time.AfterFunc(time.Millisecond, cancel) // what was handed on arrives first
+					return m[:bytes], false
+				}, func() { got, err = of.run(c, bind(t, ctx, mary), "Mary new") })
+				cancel()
+				at := fmt.Sprintf("%s: byte %d of message %d of %s: %v", name, bytes, stop, kinds, err)
+				require.ErrorIs(t, err, context.Canceled, at)
+				require.NotContains(t, got, "Paul", at)
+				unknown := of.write && stop >= commit
+				require.Equal(t, unknown, errors.Is(err, rls.ErrOutcomeUnknown), at)
+				if of.write && !unknown {
+					require.Equal(t, "Mary 1", c.nameOf(t, mary, 1), at)
 				}
+				theirs, err := readOne(c, c.paul, "")
+				require.NoError(t, err, at)
+				require.Equal(t, "{1 Paul 1}", theirs, at)
 			}
-			c.healthy(t, c.db)
-		})
-	}
+		}
+	})
 }
 
 // within are places in a message: before it, and before its last byte; all of them for SEPTUM_EVERY_BYTE.
@@ -115,56 +125,51 @@ func within(length int) (places []int) {
 // does the reading, in batches and at the COMMIT.)
 func TestReplyOfOtherMessages(t *testing.T) {
 	t.Parallel()
-	for name, of := range exchanges {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c, line := newRelayedClinic(t, func(cfg *rls.Config) { cfg.Pooler = of.pooler })
-			run := func() { _, err := of.run(c, c.mary, "Mary 1"); require.NoError(t, err) }
-			run()
-			kinds := line.kinds(run)
-			for i, kind := range kinds {
-				for change, instead := range map[string]func(m []byte) []byte{
-					"is missing":     func([]byte) []byte { return nil },
-					"is there twice": func(m []byte) []byte { return append(m, m...) },
-					"is another one": func([]byte) []byte { return wire(t, &pgproto3.CopyInResponse{}) },
-				} {
-					run()
-					if change == "is missing" && kind == 'Z' {
-						continue // a reply that breaks off: see above
+	eachExchange(t, func(t *testing.T, name string, of exchange, c *clinic, line *relay) {
+		run := func() { _, err := of.run(c, c.mary, "Mary 1"); require.NoError(t, err) }
+		run()
+		kinds := line.kinds(run)
+		for i, kind := range kinds {
+			for change, instead := range map[string]func(m []byte) []byte{
+				"is missing":     func([]byte) []byte { return nil },
+				"is there twice": func(m []byte) []byte { return append(m, m...) },
+				"is another one": func([]byte) []byte { return wire(t, &pgproto3.CopyInResponse{}) },
+			} {
+				run()
+				if change == "is missing" && kind == 'Z' {
+					continue // a reply that breaks off: see above
+				}
+				ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+				n := -1
+				var got string
+				var err error
+				line.during(func(m []byte) ([]byte, bool) {
+					if n++; n == i {
+						m = instead(m)
 					}
-					ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
-					n := -1
-					var got string
-					var err error
-					line.during(func(m []byte) ([]byte, bool) {
-						if n++; n == i {
-							m = instead(m)
-						}
-						return m, true
-					}, func() { got, err = of.run(c, bind(t, ctx, mary), "Mary new") })
-					at := fmt.Sprintf("%s: message %d of %s %s: %v", name, i, kinds, change, err)
-					require.NotContains(t, got, "Paul", at)
-					theirs, next := readOne(c, c.paul, "") // on the same connection, if it lives
-					if next == nil {
-						require.Equal(t, "{1 Paul 1}", theirs, at)
-					}
-					scopeRow := strings.IndexByte(kinds, 'D') == i
-					if strict := name != "a batch of reads" && name != "a transaction"; strict && (kind != 'D' || scopeRow) && kind != 'T' { // the description is known from before
-						require.NotErrorIs(t, err, context.DeadlineExceeded, at)
-						require.True(t, err != nil || next != nil, at)
-					}
-					if of.write && err == nil { // what it says was done was done
-						require.Equal(t, "Mary new", c.nameOf(t, mary, 1), at)
-					}
-					cancel()
-					theirs, err = readOne(c, c.paul, "")
-					require.NoError(t, err, at)
+					return m, true
+				}, func() { got, err = of.run(c, bind(t, ctx, mary), "Mary new") })
+				at := fmt.Sprintf("%s: message %d of %s %s: %v", name, i, kinds, change, err)
+				require.NotContains(t, got, "Paul", at)
+				theirs, next := readOne(c, c.paul, "") // on the same connection, if it lives
+				if next == nil {
 					require.Equal(t, "{1 Paul 1}", theirs, at)
 				}
+				scopeRow := strings.IndexByte(kinds, 'D') == i
+				if strict := name != "a batch of reads" && name != "a transaction"; strict && (kind != 'D' || scopeRow) && kind != 'T' { // the description is known from before
+					require.NotErrorIs(t, err, context.DeadlineExceeded, at)
+					require.True(t, err != nil || next != nil, at)
+				}
+				if of.write && err == nil { // what it says was done was done
+					require.Equal(t, "Mary new", c.nameOf(t, mary, 1), at)
+				}
+				cancel()
+				theirs, err = readOne(c, c.paul, "")
+				require.NoError(t, err, at)
+				require.Equal(t, "{1 Paul 1}", theirs, at)
 			}
-			c.healthy(t, c.db)
-		})
-	}
+		}
+	})
 }
 
 // What a server may say at any time (notices, notifications, settings) changes nothing.
@@ -173,67 +178,57 @@ func TestReplyWithOthersInBetween(t *testing.T) {
 	aside := append(wire(t, &pgproto3.NoticeResponse{Severity: "WARNING", SeverityUnlocalized: "WARNING", Code: "01000", Message: "look here"}),
 		wire(t, &pgproto3.NotificationResponse{PID: 1, Channel: "all", Payload: "Paul 1"})...)
 	aside = append(aside, wire(t, &pgproto3.ParameterStatus{Name: "application_name", Value: "another"})...)
-	for name, of := range exchanges {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c, line := newRelayedClinic(t, func(cfg *rls.Config) { cfg.Pooler = of.pooler })
-			_, err := of.run(c, c.mary, "Mary 1")
-			require.NoError(t, err)
-			line.during(func(m []byte) ([]byte, bool) {
-				return append(append([]byte{}, aside...), m...), true
-			}, func() {
-				for range 3 {
-					got, err := of.run(c, c.mary, "Mary 1")
-					require.NoError(t, err)
-					require.NotContains(t, got, "Paul")
-				}
-			})
-			c.healthy(t, c.db)
+	eachExchange(t, func(t *testing.T, name string, of exchange, c *clinic, line *relay) {
+		_, err := of.run(c, c.mary, "Mary 1")
+		require.NoError(t, err)
+		line.during(func(m []byte) ([]byte, bool) {
+			return append(append([]byte{}, aside...), m...), true
+		}, func() {
+			for range 3 {
+				got, err := of.run(c, c.mary, "Mary 1")
+				require.NoError(t, err)
+				require.NotContains(t, got, "Paul")
+			}
 		})
-	}
+	})
 }
 
 // A backend that is ended says so also when it had just committed: a write is unknown then, whoever tells it (poolers leave out the
 // untranslated severity). A read, and a transaction before its COMMIT, failed and can be repeated.
 func TestLastWordAfterAWrite(t *testing.T) {
 	t.Parallel()
-	for name, of := range exchanges {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c, line := newRelayedClinic(t, func(cfg *rls.Config) { cfg.Pooler = of.pooler })
-			for _, severity := range []string{"FATAL", ""} {
-				fatal := wire(t, &pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: severity, Code: "57P01", Message: "terminating connection"})
-				for _, last := range []int{1, 2} { // in a transaction the first ReadyForQuery is the statement's
-					_, err := of.run(c, c.mary, "Mary 1")
-					require.NoError(t, err)
-					ends := 0
-					line.during(func(m []byte) ([]byte, bool) {
-						if m[0] != 'Z' {
-							return m, true
-						}
-						if ends++; ends < last {
-							return m, true
-						}
-						return fatal, false
-					}, func() {
-						ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-						defer cancel()
-						_, err = of.run(c, bind(t, ctx, mary), "Mary new")
-					})
-					if ends < last {
-						break // not a transaction
+	eachExchange(t, func(t *testing.T, name string, of exchange, c *clinic, line *relay) {
+		for _, severity := range []string{"FATAL", ""} {
+			fatal := wire(t, &pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: severity, Code: "57P01", Message: "terminating connection"})
+			for _, last := range []int{1, 2} { // in a transaction the first ReadyForQuery is the statement's
+				_, err := of.run(c, c.mary, "Mary 1")
+				require.NoError(t, err)
+				ends := 0
+				line.during(func(m []byte) ([]byte, bool) {
+					if m[0] != 'Z' {
+						return m, true
 					}
-					require.Error(t, err)
-					unknown := of.write && (name != "a transaction" || last == 2)
-					require.Equal(t, unknown, errors.Is(err, rls.ErrOutcomeUnknown), "%d: %v", last, err)
-					if severity != "" && !unknown {
-						require.ErrorIs(t, err, rls.ErrUnavailable)
+					if ends++; ends < last {
+						return m, true
 					}
+					return fatal, false
+				}, func() {
+					ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+					defer cancel()
+					_, err = of.run(c, bind(t, ctx, mary), "Mary new")
+				})
+				if ends < last {
+					break // not a transaction
+				}
+				require.Error(t, err)
+				unknown := of.write && (name != "a transaction" || last == 2)
+				require.Equal(t, unknown, errors.Is(err, rls.ErrOutcomeUnknown), "%d: %v", last, err)
+				if severity != "" && !unknown {
+					require.ErrorIs(t, err, rls.ErrUnavailable)
 				}
 			}
-			c.healthy(t, c.db)
-		})
-	}
+		}
+	})
 }
 
 // A request of which only a part arrives is not done.
