@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -45,6 +46,8 @@ const (
 	stormWorkers = 64
 	stormConns   = 16
 	stormOwnRows = 12
+
+	stormPatience = 20 * time.Second // for what must come to rest when the storm is over
 )
 
 // stormSeed has each tenant's rows carry its number, between two marks that no other number contains.
@@ -86,11 +89,32 @@ func newStorm(t *testing.T, pooled bool) *storm {
 		url = c.newBouncer(t, map[string]string{"default_pool_size": "8", "query_wait_timeout": "5", "auth_type": "trust"})
 	}
 	s.line, url = newProxy(t, url)
-	c.db = c.open(t, func(cfg *rls.Config) {
-		cfg.URL, cfg.MaxConns, cfg.AcquireTimeout, cfg.PingAfter = url, stormConns, 2*time.Second, 50*time.Millisecond
-		cfg.ConnectTimeout = 2 * time.Second
-	})
+	var err error
+	c.db, err = rls.Open(t.Context(), rls.Config{
+		URL: url, MaxConns: stormConns, AcquireTimeout: 2 * time.Second, PingAfter: 50 * time.Millisecond, ConnectTimeout: 2 * time.Second,
+	}, hospital)
+	require.NoError(t, err)
+	t.Cleanup(func() { s.inTime(t, "Close", stormPatience, s.db.Close) })
 	return s
+}
+
+// inTime waits for what must come to an end soon after the storm. Close waits for every connection, so one that leaked would hold the
+// test until its own limit; here it is said at once, with where everybody is.
+func (s *storm) inTime(t *testing.T, what string, limit time.Duration, wait func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		wait()
+	}()
+	select {
+	case <-done:
+	case <-time.After(limit):
+		stacks := make([]byte, 1<<20)
+		free, tenants, waiting := s.db.Admission().State()
+		t.Fatalf("%s did not end: %+v; slots: %d free, %d tenants in, %d waiting\n%s",
+			what, s.db.Stats(), free, tenants, waiting, stacks[:runtime.Stack(stacks, true)])
+	}
 }
 
 func stormTenant(n int) tenant.ID {
@@ -118,7 +142,7 @@ func (s *storm) rage(t *testing.T) {
 	}
 	weather.Go(func() { s.weather(ctx, rand.New(rand.NewPCG(seed, 1<<32))) })
 	weather.Go(func() { s.killer(ctx, rand.New(rand.NewPCG(seed, 2<<32))) })
-	work.Wait()
+	s.inTime(t, "work", stormLength()+stormPatience, work.Wait)
 	cancel()
 	weather.Wait()
 	s.line.calm()
@@ -191,27 +215,21 @@ func sleepFor(ctx context.Context, d time.Duration) bool {
 // nothingIsLeft looks for connections, slots and scopes.
 func (s *storm) nothingIsLeft(t *testing.T) {
 	t.Helper()
-	require.Eventually(t, func() bool { return s.db.Stats().InUse == 0 }, 20*time.Second, time.Millisecond, "connections in use")
+	require.Eventually(t, func() bool { return s.db.Stats().InUse == 0 }, stormPatience, time.Millisecond, "connections in use")
 	free, tenants, waiting := s.db.Admission().State()
 	require.Equal(t, []int{stormConns, 0, 0}, []int{free, tenants, waiting}, "slots")
 	require.LessOrEqual(t, s.db.Stats().Open, stormConns)
 	// Whatever is dead is found out, also by the pooler, whose servers were killed too; then nobody meets an error any more.
-	require.Eventually(t, func() bool {
-		for n := range 2 * stormConns {
-			own := &caller{storm: s, tc: bind(t, t.Context(), stormTenant(n+1)), n: n + 1, began: time.Now().UnixNano()}
-			found, err := rls.All[patient](own.tc, s.db, allPatients)
-			own.look("All", found, err)
-			if err != nil {
-				return false
-			}
-		}
-		return true
-	}, 20*time.Second, time.Millisecond, "the storm is over, and reads fail")
+	end := time.Now().Add(stormPatience)
+	for err := s.everybodyReads(t); err != nil; err = s.everybodyReads(t) {
+		require.True(t, time.Now().Before(end), "the storm is over, and reads fail: %v", err)
+		time.Sleep(time.Millisecond)
+	}
 	require.Nil(t, s.wrong.Load())
 	if !s.pooled {
 		require.Empty(t, s.db.LeftOver(t.Context()))
 	}
-	s.db.Close()
+	s.inTime(t, "Close", stormPatience, s.db.Close)
 	backends := func() (all, within int) {
 		require.NoError(t, s.admin.QueryRow(t.Context(), `select count(*), count(*) filter (where state <> 'idle') from pg_stat_activity
 			where datname = current_database() and usename = $1`, s.AppRole).Scan(&all, &within))
@@ -220,7 +238,23 @@ func (s *storm) nothingIsLeft(t *testing.T) {
 	require.Eventually(t, func() bool {
 		all, within := backends()
 		return within == 0 && (all == 0 || s.pooled && all <= 8)
-	}, 20*time.Second, 20*time.Millisecond, "sessions at the server")
+	}, stormPatience, 20*time.Millisecond, "sessions at the server")
+}
+
+// everybodyReads has more tenants read than there are connections, and gives the first error.
+func (s *storm) everybodyReads(t *testing.T) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), stormPatience)
+	defer cancel()
+	for n := range 2 * stormConns {
+		own := &caller{storm: s, tc: bind(t, ctx, stormTenant(n+1)), n: n + 1, began: time.Now().UnixNano()}
+		found, err := rls.All[patient](own.tc, s.db, allPatients)
+		own.look("All", found, err)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // everyWord holds the database to what the writers were told.
