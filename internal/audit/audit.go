@@ -101,6 +101,9 @@ func Run(ctx context.Context, conn *pgx.Conn, in Input) (*Result, error) {
 	if held { // by somebody: everything else is looked at, and it last
 		d, err = load(ctx, conn, in, true)
 	}
+	if passing(err) && sqlState(err) != "55P03" {
+		err = &ChangedError{}
+	}
 	if err != nil {
 		return result, err
 	}

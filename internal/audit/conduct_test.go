@@ -134,6 +134,13 @@ func TestMembershipsThatGiveNothing(t *testing.T) {
 	if version >= 160000 {
 		require.Nil(t, grant("with set false, inherit false"))
 	}
+	for role, since := range map[string]int{"pg_write_server_files": 150000, "pg_create_subscription": 160000, "pg_maintain": 170000} { // SEP005
+		if version >= since {
+			h.sql(t, `grant `+role+` to {login}`)
+			require.NotNil(t, find(h.audit(t, rls.AuditOptions{CatalogOnly: true}), "SEP005", "role "+role), role)
+			h.sql(t, `revoke `+role+` from {login}`)
+		}
+	}
 	require.NotNil(t, grant("with set true, inherit false"))
 	require.NotNil(t, grant("with set false, inherit true"))
 	require.NotNil(t, grant("with set false, inherit false, admin true"))

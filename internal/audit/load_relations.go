@@ -213,8 +213,7 @@ func (l *loader) definitions() error {
 	}
 	var id oid
 	var definition string
-	err := l.each(`select oid, coalesce(pg_get_constraintdef(oid), '') from pg_constraint where oid = any($1)`, []any{ids}, []any{&id, &definition}, func() {
-		l.gone = l.gone || definition == ""
+	err := l.each(`select oid, pg_get_constraintdef(oid) from pg_constraint where oid = any($1)`, []any{ids}, []any{&id, &definition}, func() { // as the snapshot has it, unlike an index's
 		if c := constraints[id]; c != nil {
 			c.definition = definition
 		}

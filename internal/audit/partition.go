@@ -21,7 +21,7 @@ func boundValues(bound string) []string {
 	}
 	var out []string
 	quoted, start := false, 0
-	for i := 0; i < len(rest); i++ {
+	for i := range len(rest) {
 		switch c := rest[i]; {
 		case c == '\'':
 			quoted = !quoted
@@ -102,8 +102,9 @@ func (r *relation) into(part *relation, have map[string]string) (map[string]stri
 			if have[c.name] != "" {
 				continue
 			}
-			typ, _, _ := strings.Cut(c.typ, "(")
-			if value = lowest[typ]; value == "" {
+			typ, rest, _ := strings.Cut(c.typ, "(") // as in timestamp(3) without time zone
+			_, rest, _ = strings.Cut(rest, ")")
+			if value = lowest[typ+rest]; value == "" {
 				return nil, false
 			}
 		}

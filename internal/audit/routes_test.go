@@ -173,6 +173,7 @@ func TestRoutesOfPolicies(t *testing.T) {
 			create function is_mine(t uuid) returns boolean immutable` + safePath + ` language plpgsql as 'begin return t = public.who(); end'; create policy by_two on lab.results as restrictive using (is_mine(tenant_id))`},
 		{"a floor of three commands", "SEP021", "public.visits", `drop policy septum_floor on visits; create policy a on visits as restrictive for select using (` + right + `);
 			create policy b on visits as restrictive for insert with check (` + right + `); create policy c on visits as restrictive for update using (` + right + `)`},
+		{"a row planted in a partition", "SEP103", "public.visits", `alter policy septum_app on visits with check (true); drop policy b on visits`},
 		{"an update that checks nothing", "SEP021", "public.hospitals", `drop policy septum_floor on hospitals; create policy b on hospitals as restrictive for all using (id = (select ` + setting + `::uuid)) with check (true)`},
 		{"nothing but restrictive ones", "SEP012", "lab.results", `drop policy septum_app on lab.results`},
 		{"a name that ends names", "SEP022", "policy \"a\"\"b.c\n$$'\" on public.patients", "create policy \"a\"\"b.c\n$$'\" on patients to public using (id > 0)"},

@@ -72,6 +72,41 @@ func TestQuote(t *testing.T) {
 	require.Equal(t, `E'a\\''b'`, text(`a\'b`))
 }
 
+// A row finds a partition by its bound, as the server prints it.
+func TestBoundValues(t *testing.T) {
+	t.Parallel()
+	for bound, want := range map[string][]string{
+		"FOR VALUES IN ('a', NULL)":                                     {"'a'", "NULL"},
+		"FOR VALUES IN ('it''s, (here)', '-5')":                         {"'it''s, (here)'", "'-5'"},
+		"FOR VALUES FROM ('2000-01-01', MINVALUE) TO ('2026-01-01', 5)": {"'2000-01-01'", "MINVALUE"},
+		"FOR VALUES FROM (1) TO (MAXVALUE)":                             {"1"},
+		"FOR VALUES WITH (modulus 4, remainder 0)":                      nil,
+		"DEFAULT":           nil,
+		"FOR VALUES IN ('a": nil,
+	} {
+		require.Equal(t, want, boundValues(bound), bound)
+	}
+	part := func(kind, bound, split string, by []int16, children ...*relation) *relation {
+		return &relation{kind: kind, bound: bound, split: split, splitBy: by, partition: true, children: children,
+			columns: map[int16]*column{1: {name: "t", typ: "uuid"}, 2: {name: "at", typ: "timestamp(3) without time zone"}, 3: {name: "kind", typ: "text"}}}
+	}
+	const minimum, list = "FOR VALUES FROM (MINVALUE) TO ('2026-01-01')", "FOR VALUES IN ('x', 'y')"
+	for _, of := range []struct {
+		root *relation
+		want []map[string]string
+	}{
+		{part("p", "", "r", []int16{2}, part("r", minimum, "", nil)), []map[string]string{{"at": "'-infinity'"}}},
+		{part("p", "", "r", []int16{2}, part("p", minimum, "l", []int16{3}, part("r", list, "", nil))), []map[string]string{{"at": "'-infinity'", "kind": "'x'"}}},
+		{part("p", "", "l", []int16{3}, part("f", list, "", nil), part("r", "DEFAULT", "", nil)), []map[string]string{{}}},
+		{part("p", "", "l", []int16{0}, part("r", list, "", nil)), nil},
+		{part("p", "", "h", []int16{1}, part("r", "FOR VALUES WITH (modulus 1, remainder 0)", "", nil)), []map[string]string{{}}},
+		{part("p", "", "r", []int16{3, 2}, part("r", "FOR VALUES FROM ('a', MINVALUE) TO ('b', MINVALUE)", "", nil)), []map[string]string{{"kind": "'a'", "at": "'-infinity'"}}},
+		{part("p", "", "l", []int16{3}), nil},
+	} {
+		require.Equal(t, of.want, of.root.fits())
+	}
+}
+
 func FuzzParseTree(f *testing.F) {
 	for _, seed := range []string{`{OPEXPR :opno 98 :args ({VAR :varno 1} {CONST :constvalue 4 [ 16 0 0 0 ]}) :location 1}`, `{`, `({`, `{A :b`, `\`, `"`, `{A b}`, `<>`, strings.Repeat("(", 9000)} {
 		f.Add(seed)

@@ -213,15 +213,16 @@ func (l *loader) partitions() error {
 		[]any{ids}, []any{&of, &name, &valid}, func() { byOID[of].built[name] = valid })
 }
 
+// foreignKeys reads those from and to the relations. Their definitions are printed as the snapshot has them, unlike those of
+// indexes; what they name may be gone, which is the server's error.
 func (l *loader) foreignKeys() error {
 	var of, to uint32
 	var k foreignKey
 	var columns, toColumns []int16
-	return l.each(`select conrelid, confrelid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), conname::text, coalesce(pg_get_constraintdef(k.oid), ''), conkey, confkey, convalidated, conindid
+	return l.each(`select conrelid, confrelid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), conname::text, pg_get_constraintdef(k.oid), conkey, confkey, convalidated, conindid
 		from pg_constraint k join pg_class c on c.oid = conrelid join pg_namespace n on n.oid = c.relnamespace
 		where contype = 'f' and conparentid = 0 and (conrelid = any($1) or confrelid = any($1)) order by conrelid, conname`, []any{l.ids},
 		[]any{&of, &to, &k.child, &k.name, &k.definition, &columns, &toColumns, &k.validated, &k.index}, func() {
-			l.gone = l.gone || k.definition == ""
 			copied := k
 			copied.table, copied.to = l.byOID[of], l.byOID[to]
 			copied.columns, copied.toColumns = slices.Clone(columns), slices.Clone(toColumns)

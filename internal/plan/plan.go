@@ -104,6 +104,15 @@ func passing(err error) bool {
 	return false
 }
 
+// changed says of an error that every look met what it means: a cache that has no entry is an object that was dropped.
+func changed(err error) error {
+	var pg *pgconn.PgError
+	if passing(err) && errors.As(err, &pg) && pg.Code != "55P03" {
+		return fmt.Errorf("%w (SQLSTATE %s)", ErrChanged, pg.Code)
+	}
+	return err
+}
+
 // Make reads the database and writes the plan.
 func Make(ctx context.Context, conn *pgx.Conn, in Input) (*Result, error) {
 	w := &writer{in: in, result: &Result{}}
@@ -119,7 +128,7 @@ func Make(ctx context.Context, conn *pgx.Conn, in Input) (*Result, error) {
 		}
 	}
 	if err != nil {
-		return w.result, err
+		return w.result, changed(err)
 	}
 	w.result.Version, w.result.RoleKnown = w.db.version, w.db.roleKnown
 	w.write()
