@@ -47,6 +47,8 @@ func Migrations(catalog *query.Catalog) ([]Migration, error) {
 	if err != nil {
 		return nil, fail("Migrations", nil, err)
 	}
+	// Columns are declared as the catalog says; what is compared with them has the type to which a setting is cast.
+	types := strings.NewReplacer("{{tenant}}", r.Type.SQL(), "{{setting}}", r.Type.Setting())
 	list := make([]Migration, len(names))
 	for i, name := range names {
 		text, err := migrationFiles.ReadFile(name)
@@ -58,7 +60,7 @@ func Migrations(catalog *query.Catalog) ([]Migration, error) {
 		if err != nil {
 			return nil, fail("Migrations", nil, err)
 		}
-		list[i] = Migration{Version: version, Name: title, SQL: strings.ReplaceAll(string(text), "{{tenant}}", string(r.Type))}
+		list[i] = Migration{Version: version, Name: title, SQL: types.Replace(string(text))}
 	}
 	return list, nil
 }

@@ -45,11 +45,11 @@ type tenantValue struct{ value any }
 
 func (s *Statement) tenantValue(id tenant.ID) (tenantValue, error) {
 	text := id.String()
-	switch s.proof.tenantType {
-	case BigInt:
+	switch t := s.proof.tenantType; t {
+	case BigInt, Integer, SmallInt:
 		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || n < 0 || strconv.FormatInt(n, 10) != text {
-			return tenantValue{}, s.argError("", "the tenant's id is not a canonical bigint; the catalog declares its tenant column as bigint")
+		if err != nil || n < 0 || n > t.largest() || strconv.FormatInt(n, 10) != text {
+			return tenantValue{}, s.argError("", "the tenant's id is not a canonical "+string(t)+"; the catalog declares its tenant column as "+string(t))
 		}
 		return tenantValue{n}, nil
 	case UUID:

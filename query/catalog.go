@@ -8,16 +8,6 @@ import (
 	"github.com/septum-go/septum/internal/sqlproof"
 )
 
-// Type is the SQL type of a tenant column. It decides which tenant ids can be bound: see [Statement.Bind].
-type Type string
-
-// The types that a tenant column can have.
-const (
-	UUID   Type = "uuid"   // ids are UUIDs in canonical form (lower case, with hyphens)
-	Text   Type = "text"   // any tenant.ID
-	BigInt Type = "bigint" // ids are decimal numbers without sign, leading zeros or spaces
-)
-
 // Kind says whose rows a relation holds.
 type Kind string
 

@@ -89,12 +89,10 @@ func (s *catalogSpec) checkTenantColumn() {
 		s.problem("", fmt.Sprintf("the tenant column %q is not an identifier", shorten(s.column)))
 	}
 	s.column = name
-	if !s.typ.valid() {
-		s.problem("", fmt.Sprintf("the tenant column's type %q is not one of uuid, text, bigint", shorten(string(s.typ))))
+	if s.typ, err = ParseType(string(s.typ)); err != nil {
+		s.problem("", err.Error())
 	}
 }
-
-func (t Type) valid() bool { return t == UUID || t == Text || t == BigInt }
 
 // relation checks one declaration and gives it in normal form, nil when its name is of no use.
 func (s *catalogSpec) relation(r Relation) *relation {
@@ -135,19 +133,7 @@ func (s *catalogSpec) checkKind(r *Relation) {
 		} else {
 			r.Column = name
 		}
-		if r.Type == "" {
-			r.Type = s.typ
-		}
-		if r.Column == "" {
-			s.problem(r.Name, "has no tenant column; declare TenantColumn, or the relation's own")
-		} else if !r.Type.valid() {
-			s.problem(r.Name, fmt.Sprintf("has a tenant column of type %q, which is not one of uuid, text, bigint", shorten(string(r.Type))))
-		} else if s.typ != "" && s.typ.valid() && r.Type != s.typ {
-			s.problem(r.Name, fmt.Sprintf("has a tenant column of type %s while the catalog's is %s; one tenant id can't be both", r.Type, s.typ))
-		}
-		if s.typ == "" {
-			s.typ = r.Type // the relations' own types must agree with each other too
-		}
+		s.checkType(r)
 		r.Writable = true
 	case GlobalKind:
 		if r.Column != "" || r.Type != "" {
@@ -155,6 +141,31 @@ func (s *catalogSpec) checkKind(r *Relation) {
 		}
 	default:
 		s.problem(r.Name, fmt.Sprintf("is of kind %q, which is neither tenant nor global", shorten(string(r.Kind))))
+	}
+}
+
+// checkType holds the tenant column's type against the catalog's, or, where that has none, against the first relation's.
+func (s *catalogSpec) checkType(r *Relation) {
+	if r.Type == "" {
+		r.Type = s.typ
+	}
+	if r.Column == "" {
+		s.problem(r.Name, "has no tenant column; declare TenantColumn, or the relation's own")
+		return
+	}
+	if r.Type == "" && s.column != "" {
+		return // the catalog's own type was refused already
+	}
+	parsed, err := ParseType(string(r.Type))
+	if err != nil {
+		s.problem(r.Name, "has a wrong tenant column: "+err.Error())
+		return
+	}
+	if r.Type = parsed; s.typ == "" {
+		s.typ = parsed
+	}
+	if !parsed.agrees(s.typ) {
+		s.problem(r.Name, fmt.Sprintf("has a tenant column of type %s while the catalog's is %s; one tenant id can't be both", parsed, s.typ))
 	}
 }
 

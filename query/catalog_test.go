@@ -65,7 +65,7 @@ func TestCatalogNeverChanges(t *testing.T) {
 func TestCatalogListsEveryProblem(t *testing.T) {
 	t.Parallel()
 	_, err := query.NewCatalog(
-		query.TenantColumn("tenant id", "integer"),
+		query.TenantColumn("tenant id", "numeric"),
 		query.Tenant("patients", "patients", "drop table x", "a.b.c", "pg_catalog.pg_class", ""),
 		query.WithRelation(query.Relation{Name: "both", Kind: query.GlobalKind, Column: "tenant_id"}),
 		query.WithRelation(query.Relation{Name: "neither", Kind: "shared"}),
@@ -77,7 +77,7 @@ func TestCatalogListsEveryProblem(t *testing.T) {
 	require.ErrorAs(t, err, &e)
 	all := strings.Join(e.Problems, "\n")
 	for _, want := range []string{
-		`the tenant column "tenant id" is not an identifier`, `type "integer"`, `"patients" is declared twice`, `"drop table x" is not the name`,
+		`the tenant column "tenant id" is not an identifier`, `"numeric" is not a tenant column`, `"patients" is declared twice`, `"drop table x" is not the name`,
 		`"a.b.c" is not the name`, "system schema", `"both" is global and has a tenant column`, `"neither" is of kind "shared"`,
 		`"cols" has the column "a" twice`, `column "b c"`, `key column "z"`, `refers to "nowhere"`, `"f(x)" is not the name of a function`,
 	} {

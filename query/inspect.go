@@ -43,10 +43,13 @@ type LiveRelation struct {
 
 // LiveColumn is a column of a LiveRelation.
 type LiveColumn struct {
-	Name    string `json:"name"`
-	Type    string `json:"type"` // as the server writes it: "bigint", "character varying(20)"
-	NotNull bool   `json:"not_null,omitempty"`
-	Own     bool   `json:"own,omitempty"` // it is not there by inheritance alone
+	Name string `json:"name"`
+	Type string `json:"type"` // as the server writes it: "bigint", "character varying(20)"
+	// Declared is the type as a catalog would have it: "enum app.site", "domain app.hospital_id over uuid", and the name
+	// without a length of a type of the server's. Empty means Type.
+	Declared string `json:"declared,omitempty"`
+	NotNull  bool   `json:"not_null,omitempty"`
+	Own      bool   `json:"own,omitempty"` // it is not there by inheritance alone
 }
 
 // LiveForeignKey is a foreign key of a LiveRelation. Columns and ToColumns correspond by position.

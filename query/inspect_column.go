@@ -23,24 +23,28 @@ type TenantCandidate struct {
 var tenantWords = []string{"tenant", "organization", "organisation", "org", "hospital", "clinic", "practice", "facility", "institution",
 	"company", "customer", "account", "workspace", "site", "mandant"}
 
-// catalogType is the type under which a catalog can declare a column of the server's type; empty when it can't.
-func catalogType(sqlType string) Type {
-	switch base, _, _ := strings.Cut(sqlType, "("); base {
-	case "uuid":
-		return UUID
-	case "text":
-		return Text
-	case "bigint":
-		return BigInt
-	}
-	return ""
+// written is the column's type as a catalog has it.
+func (c *LiveColumn) written() string {
+	base, _, _ := strings.Cut(c.Type, "(")
+	return cmp.Or(c.Declared, base)
 }
 
-// couldName reports whether values of the type can name tenants at all.
-func couldName(sqlType string) bool {
-	base, _, _ := strings.Cut(sqlType, "(")
-	return slices.Contains([]string{"uuid", "text", "bigint", "integer", "smallint", "character varying", "character"}, base)
+// tenantType is the type under which a catalog can declare the column as the tenant's; empty when it can't.
+func (c *LiveColumn) tenantType() Type {
+	t, err := ParseType(c.written())
+	if err != nil {
+		return ""
+	}
+	return t
 }
+
+// couldName reports whether tenants are called by values of the column's type, be it one that a catalog refuses.
+func (c *LiveColumn) couldName() bool {
+	return c.tenantType() != "" || slices.Contains([]string{"numeric", "citext"}, c.written())
+}
+
+// tenantType is the type under which a catalog can declare it; empty when it can't.
+func (c *TenantCandidate) tenantType() Type { return (&LiveColumn{Type: c.Type}).tenantType() }
 
 // candidates looks for columns that stand in many tables and refer to one, or are called like a tenant.
 func (p *Proposal) candidates() {
@@ -53,8 +57,9 @@ func (p *Proposal) candidates() {
 			continue
 		}
 		tables++
-		for _, c := range r.Columns {
-			if !couldName(c.Type) {
+		for i := range r.Columns {
+			c := &r.Columns[i]
+			if !c.couldName() {
 				continue
 			}
 			if found[c.Name] == nil {
@@ -62,7 +67,7 @@ func (p *Proposal) candidates() {
 				types[c.Name], roots[c.Name] = map[string]int{}, map[[2]string]int{}
 			}
 			found[c.Name].Tables++
-			types[c.Name][c.Type]++
+			types[c.Name][c.written()]++
 			for _, key := range r.ForeignKeys {
 				if slices.Equal(key.Columns, []string{c.Name}) && key.To != r.Name {
 					roots[c.Name][[2]string{key.To, key.ToColumns[0]}]++
@@ -117,8 +122,8 @@ func (c *TenantCandidate) rank(tables int, root [2]string, refer int) {
 		c.score += 3 + refer*3/c.Tables
 		c.Reasons = append(c.Reasons, fmt.Sprintf("%d of them refer by it to %s", refer, c.Root))
 	}
-	if catalogType(c.Type) == "" {
-		c.Reasons = append(c.Reasons, fmt.Sprintf("it is %s, and a tenant column is uuid, text or bigint: its type would have to change", c.Type))
+	if _, err := ParseType(c.Type); err != nil {
+		c.Reasons = append(c.Reasons, err.Error()+": it would have to change")
 	}
 }
 
@@ -140,14 +145,9 @@ func (p *Proposal) chooseColumn(known Inspection) {
 	}
 	if known.Column != "" {
 		p.Column, p.Type = known.Column, known.Type
-		for _, c := range p.Candidates {
-			if c.Column == p.Column {
-				p.Type = cmp.Or(p.Type, catalogType(c.Type))
-			}
-		}
-		for _, r := range p.live {
-			if c := r.column(p.Column); c != nil {
-				p.Type = cmp.Or(p.Type, catalogType(c.Type))
+		for name, c := range p.found {
+			if bareName(name) == bareName(p.Column) {
+				p.Type = cmp.Or(p.Type, c.tenantType())
 			}
 		}
 		return
@@ -155,7 +155,7 @@ func (p *Proposal) chooseColumn(known Inspection) {
 	if len(p.Candidates) == 0 || len(p.Candidates) > 1 && p.Candidates[0].score < p.Candidates[1].score+4 {
 		return
 	}
-	if best := p.Candidates[0]; catalogType(best.Type) != "" {
-		p.Column, p.Type = best.Column, catalogType(best.Type)
+	if best := p.Candidates[0]; best.tenantType() != "" {
+		p.Column, p.Type = best.Column, best.tenantType()
 	}
 }

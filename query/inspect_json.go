@@ -67,13 +67,13 @@ func (p *Proposal) relationJSON(r *ProposedRelation) string {
 	fields := []string{`"kind": ` + jsonText(string(r.Kind))}
 	if r.Column != "" {
 		fields = append(fields, `"column": `+jsonText(r.Column))
-		if c := live.column(r.Column); c != nil && catalogType(c.Type) != "" && catalogType(c.Type) != p.Type {
-			fields = append(fields, `"type": `+jsonText(string(catalogType(c.Type))))
-		}
+	}
+	if c := live.column(tenant); r.Kind == TenantKind && c != nil && c.tenantType() != "" && c.tenantType() != p.Type {
+		fields = append(fields, `"type": `+jsonText(string(c.tenantType())))
 	}
 	var columns []string
 	if r.NeedsColumn {
-		columns = append(columns, jsonText(tenant)+": "+jsonText(string(p.Type)))
+		columns = append(columns, jsonText(tenant)+": "+jsonText(p.Type.SQL()))
 	}
 	for _, c := range live.Columns {
 		columns = append(columns, jsonText(c.Name)+": "+jsonText(c.Type))

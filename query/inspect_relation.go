@@ -107,7 +107,7 @@ func (p *Proposal) byItself(r *ProposedRelation, root, rootKey string) {
 		r.because("it is a foreign table: its rows are another server's, and policies here don't hold there")
 	case p.Column == "":
 		r.because("no tenant column is known; name one")
-	case column != nil && catalogType(column.Type) == p.Type:
+	case column != nil && p.Type != "" && column.tenantType().agrees(p.Type):
 		r.decide(TenantKind, fmt.Sprintf("it has the column %s %s", column.Name, column.Type))
 		if !column.NotNull {
 			r.because(column.Name + " may be NULL there, and such rows are nobody's")
@@ -115,7 +115,7 @@ func (p *Proposal) byItself(r *ProposedRelation, root, rootKey string) {
 	case column != nil:
 		r.because(fmt.Sprintf("its column %s is %s and not %s", column.Name, column.Type, p.Type))
 	case r.Name == root:
-		if key := live.column(rootKey); key != nil && catalogType(key.Type) == p.Type {
+		if key := live.column(rootKey); key != nil && p.Type != "" && key.tenantType().agrees(p.Type) {
 			r.decide(TenantKind, fmt.Sprintf("%s of the others refers to its %s, so each row is a tenant itself", p.Column, rootKey))
 			r.Column = rootKey
 		}
@@ -217,7 +217,7 @@ func (p *Proposal) everybodys(live *LiveRelation) string {
 		}
 	}
 	if len(live.Key) == 1 {
-		if c := live.column(live.Key[0]); c != nil && catalogType(c.Type) == "" && strings.HasPrefix(c.Type, "character") || c != nil && c.Type == "text" && strings.Contains(c.Name, "code") {
+		if c := live.column(live.Key[0]); c != nil && strings.HasPrefix(c.Type, "character") || c != nil && c.Type == "text" && strings.Contains(c.Name, "code") {
 			return "its key " + c.Name + " is a short text, as code lists have, and nothing in it refers to a tenant"
 		}
 	}

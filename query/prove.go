@@ -20,7 +20,7 @@ type proof struct {
 	writes      bool
 	returnsRows bool
 	usesTenant  bool
-	tenantType  Type
+	tenantType  Type // the narrowest below those of the tenant columns
 	params      int
 	relations   []string
 	explain     string
@@ -41,9 +41,17 @@ func (s *catalogSpec) prepareProver(c *Catalog) {
 	c.texts = fragments{maxCount: maxFragments, maxSize: maxProofText}
 	relations := make([]sqlproof.Relation, 0, len(c.sorted))
 	for _, r := range c.sorted {
-		out := sqlproof.Relation{Schema: r.schema, Name: r.table, Kind: sqlproof.Tenant, Column: r.Column, Type: string(r.Type)}
+		out := sqlproof.Relation{Schema: r.schema, Name: r.table, Kind: sqlproof.Tenant, Column: r.Column, Type: string(r.Type.Base())}
 		if r.Kind == GlobalKind {
 			out.Kind, out.Writable = sqlproof.Global, r.Writable
+		}
+		for _, t := range []Type{r.Type, r.Type.Base()} {
+			if id := t.id(); id != nil {
+				out.TypeNames = append(out.TypeNames, [2]string(id))
+			}
+		}
+		if r.Type.IsEnum() {
+			out.Type = "enum"
 		}
 		for _, column := range r.Columns {
 			out.Columns = append(out.Columns, column.Name)
@@ -87,7 +95,7 @@ func newProof(sql string, c *Catalog, proved *sqlproof.Proof) *proof {
 		sql: sql, id: "septum_" + hex.EncodeToString(sum[:16]),
 		command:     Command(proved.Command.String()),
 		returnsRows: proved.ReturnsRows, usesTenant: proved.UsesTenant, params: proved.Params,
-		explain: proved.String(), tenantType: c.typ,
+		explain: proved.String(), tenantType: c.typ.Base(),
 	}
 	p.writes = p.command != SelectCommand
 	for _, r := range proved.Relations {
@@ -97,6 +105,9 @@ func newProof(sql string, c *Catalog, proved *sqlproof.Proof) *proof {
 		}
 		p.relations = append(p.relations, normalise(id))
 		p.writes = p.writes || r.Written
+		if t := c.relations[p.relations[len(p.relations)-1]]; t != nil && t.Kind == TenantKind {
+			p.tenantType = t.Type.Base().narrower(p.tenantType)
+		}
 	}
 	p.writes = p.writes || slices.ContainsFunc(proved.Functions, func(name string) bool { return slices.Contains(c.writers, name) })
 	p.name = defaultName(p.command, p.relations)

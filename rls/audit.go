@@ -152,12 +152,26 @@ func auditRelations(catalog *query.Catalog, options Options) ([]audit.Relation, 
 	var out []audit.Relation
 	for _, r := range catalog.Relations() {
 		out = append(out, audit.Relation{Schema: options.schemaOf(r), Table: r.Table(), Tenant: r.Kind == query.TenantKind, Writable: r.Writable,
-			Column: r.Column, Type: string(r.Type), Wall: wall[r.Name], Defaults: []string{printedDefault(r.Type)},
-			Accepted: func(column string) []string {
-				return append(printedPredicates(column, r.Type, FromSetting), printedPredicates(column, r.Type, FromLogin)...)
+			Column: r.Column, Type: auditType(r.Type), Wall: wall[r.Name], Default: func(base string) string { return printedDefault(printedType{r.Type, base}) },
+			Accepted: func(column, base string) []string {
+				typ := printedType{r.Type, base}
+				return append(printedPredicates(column, typ, FromSetting), printedPredicates(column, typ, FromLogin)...)
 			}})
 	}
 	return out, nil
+}
+
+// auditType tells the engine what a tenant column should be.
+func auditType(t query.Type) audit.Type {
+	base := t.Base()
+	out := audit.Type{Name: string(t), SQL: t.SQL(), Cast: t.Setting(), UUID: base == query.UUID, Enum: base.IsEnum(), Is: func(declared string) bool {
+		live, err := query.ParseType(declared)
+		return err == nil && live == t
+	}}
+	if size := idSize[base]; size > 0 {
+		out.Largest = 1<<(8*size-1) - 1
+	}
+	return out
 }
 
 // take copies what the engine found.

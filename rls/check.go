@@ -1,6 +1,7 @@
 package rls
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -34,6 +35,7 @@ const defaultCheckEvery = 100
 type tenantColumn struct {
 	index    int
 	relation query.Relation
+	padded   bool // with blanks, which are no part of the id
 }
 
 // ownership compares the tenant columns of a result with the tenant of the context.
@@ -53,10 +55,14 @@ func (c *ownership) own(values [][]byte) bool {
 		return true
 	}
 	for i, column := range c.columns {
-		if column.index < len(values) && values[column.index] != nil && string(values[column.index]) != string(c.want[i]) {
-			c.found = i
-			return false
+		if column.index >= len(values) || values[column.index] == nil || string(values[column.index]) == string(c.want[i]) {
+			continue
 		}
+		if column.padded && string(bytes.TrimRight(values[column.index], " ")) == string(c.want[i]) {
+			continue
+		}
+		c.found = i
+		return false
 	}
 	return true
 }
@@ -104,9 +110,16 @@ func (s *session) checkFor(tc tenant.Context, p *prepared, db *DB) (*ownership, 
 // one bigint, and must not be two tenants.
 func isCanonical(id string, t query.Type) bool {
 	form := wireForm(id, t, pgtype.BinaryFormatCode)
-	switch t {
-	case query.BigInt:
-		return len(form) == 8 && form[0] < 0x80 && strconv.FormatUint(binary.BigEndian.Uint64(form), 10) == id
+	switch t.Base() {
+	case query.BigInt, query.Integer, query.SmallInt:
+		if len(form) == 0 || form[0] >= 0x80 {
+			return false
+		}
+		n := uint64(0)
+		for _, b := range form {
+			n = n<<8 | uint64(b)
+		}
+		return strconv.FormatUint(n, 10) == id
 	case query.UUID:
 		if len(form) != 16 {
 			return false
@@ -117,20 +130,26 @@ func isCanonical(id string, t query.Type) bool {
 	return true
 }
 
+// idSize is how many bytes a number has.
+var idSize = map[query.Type]int{query.BigInt: 8, query.Integer: 4, query.SmallInt: 2}
+
 // wireForm is a tenant's id as the server sends it. An id that can't be one of the type gives bytes that no value has.
 func wireForm(text string, t query.Type, format int16) []byte {
-	if format == pgtype.TextFormatCode || t == query.Text {
+	if format == pgtype.TextFormatCode {
 		return []byte(text)
 	}
-	switch t {
-	case query.BigInt:
-		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-			return binary.BigEndian.AppendUint64(nil, uint64(n))
+	switch t = t.Base(); t {
+	case query.BigInt, query.Integer, query.SmallInt:
+		size := idSize[t]
+		if n, err := strconv.ParseInt(text, 10, 8*size); err == nil {
+			return binary.BigEndian.AppendUint64(nil, uint64(n))[8-size:]
 		}
 	case query.UUID:
 		if id, err := hex.DecodeString(strings.ReplaceAll(text, "-", "")); err == nil {
 			return id
 		}
+	default: // texts and labels of enums
+		return []byte(text)
 	}
 	return []byte("no " + string(t))
 }
@@ -154,7 +173,7 @@ func (s *session) learn(ctx context.Context, p *prepared, catalog *query.Catalog
 	p.learned, p.tenantColumns = true, nil
 	for i, f := range p.fields {
 		if t := s.tables[f.TableOID]; f.TableOID != 0 && t.attribute != 0 && t.attribute == f.TableAttributeNumber {
-			p.tenantColumns = append(p.tenantColumns, tenantColumn{i, t.relation})
+			p.tenantColumns = append(p.tenantColumns, tenantColumn{i, t.relation, t.relation.Type.Base() == query.Char})
 		}
 	}
 	return nil

@@ -98,16 +98,12 @@ func (p *posture) distributed(r query.Relation, oid uint32) {
 // non-SELECT command in SubLink"). Without it PostgreSQL reads the setting for each row that no index excludes; each shard
 // holds few of another tenant's.
 func plainPredicate(r query.Relation) string {
-	return fmt.Sprintf("%s = nullif(current_setting('%s', true), '')::%s", quoteName(r.Column), Setting, r.Type)
+	return fmt.Sprintf("%s = nullif(current_setting('%s', true), '')::%s", quoteName(r.Column), Setting, r.Type.Setting())
 }
 
 // printedPlain is how PostgreSQL prints it back.
-func printedPlain(column string, t query.Type) string {
-	value := "NULLIF(current_setting('" + Setting + "'::text, true), ''::text)"
-	if t != query.Text {
-		value = "(" + value + ")::" + string(t)
-	}
-	return "(" + column + " = " + value + ")"
+func printedPlain(column string, t printedType) string {
+	return "(" + t.column(column) + " = " + t.cast("NULLIF(current_setting('"+Setting+"'::text, true), ''::text)") + ")"
 }
 
 // citusScope is the scope on a cluster: set_config does not reach the workers, and SET LOCAL does when Citus is told to hand

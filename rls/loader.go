@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/septum-go/septum/internal/livetype"
 	"github.com/septum-go/septum/query"
 )
 
@@ -69,16 +70,12 @@ end`, quoteText(table), quoteText(r.Column),
 
 // loaderDefault is the tenant column's default: the tenant in scope, or NULL, which the column does not take.
 func loaderDefault(t query.Type) string {
-	return fmt.Sprintf("nullif(current_setting('%s', true), '')::%s", Setting, t)
+	return fmt.Sprintf("nullif(current_setting('%s', true), '')::%s", Setting, t.Setting())
 }
 
 // printedDefault is how PostgreSQL 15 to 18 prints loaderDefault back.
-func printedDefault(t query.Type) string {
-	value := "NULLIF(current_setting('" + Setting + "'::text, true), ''::text)"
-	if t == query.Text {
-		return value
-	}
-	return "(" + value + ")::" + string(t)
+func printedDefault(t printedType) string {
+	return t.cast("NULLIF(current_setting('" + Setting + "'::text, true), ''::text)")
 }
 
 // inspectLoader looks at the loader's login on a connection of its own.
@@ -188,12 +185,13 @@ func (l *loaderPosture) rights() error {
 func (l *loaderPosture) relation(r query.Relation) error {
 	var tenantColumn, fills bool
 	var def *string
+	var base string
 	err := l.conn.QueryRow(l.ctx, `select has_column_privilege(a.attrelid, a.attnum, 'INSERT'),
-			has_any_column_privilege(a.attrelid, 'INSERT'), pg_get_expr(d.adbin, d.adrelid)
+			has_any_column_privilege(a.attrelid, 'INSERT'), pg_get_expr(d.adbin, d.adrelid), `+livetype.Base("a.atttypid")+`
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
 			left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 		where n.nspname = $1 and c.relname = $2 and a.attname = $3 and a.attnum > 0 and not a.attisdropped`,
-		r.Schema(), r.Table(), r.Column).Scan(&tenantColumn, &fills, &def)
+		r.Schema(), r.Table(), r.Column).Scan(&tenantColumn, &fills, &def, &base)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil // the application's inspection says so
 	}
@@ -207,7 +205,7 @@ func (l *loaderPosture) relation(r query.Relation) error {
 	if !fills {
 		l.add(LoaderLacks, r.Name, "the loader can't insert", "run rls.Apply with Options.LoaderRole as the owner")
 	}
-	if def == nil || strings.Join(strings.Fields(*def), " ") != printedDefault(r.Type) {
+	if def == nil || strings.Join(strings.Fields(*def), " ") != printedDefault(printedType{r.Type, base}) {
 		l.add(LoaderDefault, object, "its default is not the tenant in scope", "run rls.Apply with Options.LoaderRole as the owner")
 	}
 	return nil

@@ -159,7 +159,8 @@ func (r *Roadmap) make(ctx context.Context, conn *pgx.Conn, catalog *query.Catal
 		}
 	}
 	for i, a := range relations {
-		in.Relations = append(in.Relations, planner.Relation{Schema: a.Schema, Table: a.Table, Column: a.Column, Type: a.Type,
+		in.Relations = append(in.Relations, planner.Relation{Schema: a.Schema, Table: a.Table, Column: a.Column,
+			Type: a.Type.SQL, Written: a.Type.Name, IsType: a.Type.Is,
 			Tenant: a.Tenant, Writable: a.Writable, Wall: a.Wall, Walled: walled[i]})
 	}
 	if slices.Contains(walled, false) {

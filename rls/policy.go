@@ -213,25 +213,51 @@ func (w *policyWriter) relation(r query.Relation) {
 // transaction leaves behind into NULL, which nothing equals (threats R05, R06, X06).
 func predicateOf(r query.Relation, source TenantSource) string {
 	if source == FromLogin {
-		return fmt.Sprintf("%s = (select logins.tenant::%s from %s where logins.login = session_user)", quoteName(r.Column), r.Type, loginsTable)
+		return fmt.Sprintf("%s = (select logins.tenant::%s from %s where logins.login = session_user)", quoteName(r.Column), r.Type.Setting(), loginsTable)
 	}
-	return fmt.Sprintf("%s = (select nullif(current_setting('%s', true), '')::%s)", quoteName(r.Column), Setting, r.Type)
+	return fmt.Sprintf("%s = (select nullif(current_setting('%s', true), '')::%s)", quoteName(r.Column), Setting, r.Type.Setting())
+}
+
+// printedType is a tenant column's type with what the server calls the type of its values, for the search_path of the moment.
+type printedType struct {
+	query.Type
+	base string
+}
+
+// column is how the server prints a tenant column in a comparison: with the cast that it has put there itself.
+func (t printedType) column(name string) string {
+	if t.Base() == query.Varchar {
+		return "(" + name + ")::text"
+	}
+	if t.Base() != t.Type {
+		return t.cast(name)
+	}
+	return name
+}
+
+// cast is how it prints a text that is cast for the comparison.
+func (t printedType) cast(text string) string {
+	if t.Setting() == string(query.Text) {
+		return text
+	}
+	if t.Base() == query.Char {
+		return "(" + text + ")::bpchar"
+	}
+	return "(" + text + ")::" + t.base
 }
 
 // printedPredicates are the ways in which PostgreSQL 15 to 18 prints predicateOf back, with names of pg_catalog bare.
-func printedPredicates(column string, t query.Type, source TenantSource) []string {
+func printedPredicates(name string, t printedType, source TenantSource) []string {
+	column := t.column(name)
 	if source == FromLogin {
-		value := "(logins.tenant)::" + string(t) + " AS tenant"
-		if t == query.Text {
-			value = "logins.tenant"
+		value := t.cast("logins.tenant")
+		if value != "logins.tenant" {
+			value += " AS tenant"
 		}
 		return []string{"(" + column + " = ( SELECT " + value + " FROM " + loginsTable + " WHERE (logins.login = SESSION_USER)))"}
 	}
-	value := "NULLIF(current_setting('" + Setting + "'::text, true), ''::text)"
+	value := t.cast("NULLIF(current_setting('" + Setting + "'::text, true), ''::text)")
 	label := ` AS "nullif"`
-	if t != query.Text {
-		value = "(" + value + ")::" + string(t)
-	}
 	return []string{
 		"(" + column + " = ( SELECT " + value + label + "))",
 		"(" + column + " = ( SELECT " + value + "))",

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/septum-go/septum/internal/livetype"
 	"github.com/septum-go/septum/query"
 )
 
@@ -49,10 +50,11 @@ func (p *posture) relation(r query.Relation) error {
 	if !forced {
 		p.add(RLSNotForced, r.Name, "row-level security does not hold for the owner", again)
 	}
-	if err := p.column(r, oid); err != nil {
+	typ, err := p.column(r, oid)
+	if err != nil {
 		return err
 	}
-	if err := p.policies(r, oid); err != nil {
+	if err := p.policies(r, typ, oid); err != nil {
 		return err
 	}
 	return p.partitions(r, oid)
@@ -87,26 +89,28 @@ func (p *posture) writers(name string, oid uint32, unwanted ...string) error {
 	return err
 }
 
-func (p *posture) column(r query.Relation, oid uint32) error {
+// column looks at the tenant column, and gives its type as the server prints it.
+func (p *posture) column(r query.Relation, oid uint32) (printedType, error) {
 	var notNull bool
 	var typ string
-	err := p.conn.QueryRow(p.ctx, `select attnotnull, format_type(atttypid, null) from pg_attribute
-		where attrelid = $1 and attname = $2 and attnum > 0 and not attisdropped`, oid, r.Column).Scan(&notNull, &typ)
+	out := printedType{Type: r.Type}
+	err := p.conn.QueryRow(p.ctx, `select attnotnull, `+livetype.Declared("atttypid")+`, `+livetype.Base("atttypid")+` from pg_attribute
+		where attrelid = $1 and attname = $2 and attnum > 0 and not attisdropped`, oid, r.Column).Scan(&notNull, &typ, &out.base)
 	object := r.Name + "." + r.Column
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		p.add(ColumnMissing, object, "the tenant column is not there", "add it, or name the right one in the catalog")
-		return nil
+		return out, nil
 	case err != nil:
-		return err
+		return out, err
 	}
 	if !notNull {
 		p.add(ColumnNullable, object, "the tenant column may be NULL, and such rows are nobody's", "alter table … set not null")
 	}
-	if typ != string(r.Type) {
+	if live, err := query.ParseType(typ); err != nil || live != r.Type {
 		p.add(ColumnType, object, fmt.Sprintf("the tenant column is %s, the catalog says %s", typ, r.Type), "make them the same")
 	}
-	return nil
+	return out, nil
 }
 
 // schemaOf is where a relation stands at this place.
@@ -124,14 +128,14 @@ type livePolicy struct {
 }
 
 // policies compares what the server has with what Policies writes, in the server's own words.
-func (p *posture) policies(r query.Relation, oid uint32) error {
+func (p *posture) policies(r query.Relation, typ printedType, oid uint32) error {
 	var column string
 	if err := p.conn.QueryRow(p.ctx, `select quote_ident($1)`, r.Column).Scan(&column); err != nil {
 		return err
 	}
-	right := printedPredicates(column, r.Type, p.source)
+	right := printedPredicates(column, typ, p.source)
 	if _, distributed := p.citus[oid]; distributed {
-		right = []string{printedPlain(column, r.Type)}
+		right = []string{printedPlain(column, typ)}
 	}
 	isRight := func(text *string) bool {
 		return text != nil && slices.Contains(right, strings.Join(strings.Fields(*text), " "))

@@ -5,6 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/septum-go/septum/internal/audit"
+	"github.com/septum-go/septum/internal/livetype"
 	"github.com/septum-go/septum/query"
 )
 
@@ -97,9 +98,9 @@ func (r *schemaReader) relations() error {
 func (r *schemaReader) columns() error {
 	var oid uint32
 	var c query.LiveColumn
-	return r.each(`select attrelid, quote_ident(attname), format_type(atttypid, atttypmod), attnotnull, attislocal from pg_attribute a
+	return r.each(`select attrelid, quote_ident(attname), format_type(atttypid, atttypmod), `+livetype.Declared("atttypid")+`, attnotnull, attislocal from pg_attribute a
 		join pg_class c on c.oid = a.attrelid where attnum > 0 and not attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f') order by attrelid, attnum`,
-		[]any{&oid, &c.Name, &c.Type, &c.NotNull, &c.Own}, func() {
+		[]any{&oid, &c.Name, &c.Type, &c.Declared, &c.NotNull, &c.Own}, func() {
 			if rel := r.of(oid); rel != nil {
 				rel.Columns = append(rel.Columns, c)
 			}

@@ -21,7 +21,7 @@ create table septum_blob.tenants (
 -- Data keys, wrapped by a key of blob.Keys. Those without a tenant belong to content that all share.
 create table septum_blob.data_keys (
 	id         uuid primary key default gen_random_uuid(),
-	tenant_id  {{tenant}},
+	tenant_id  {{setting}},
 	wrapped    bytea not null,
 	created_at timestamptz not null default now()
 );
@@ -130,14 +130,14 @@ alter table septum_blob.rates enable row level security;
 alter table septum_blob.blobs enable row level security;
 alter table septum_blob.blobs force row level security;
 create policy septum_blob_owner on septum_blob.blobs as permissive for all to current_role
-	using (tenant_id = (select nullif(current_setting('septum.tenant', true), '')::{{tenant}}))
-	with check (tenant_id = (select nullif(current_setting('septum.tenant', true), '')::{{tenant}}));
+	using (tenant_id = (select nullif(current_setting('septum.tenant', true), '')::{{setting}}))
+	with check (tenant_id = (select nullif(current_setting('septum.tenant', true), '')::{{setting}}));
 
 -- The tenant of the statement. Without one nothing goes on.
-create function septum_blob.current_tenant() returns {{tenant}}
+create function septum_blob.current_tenant() returns {{setting}}
 language plpgsql stable set search_path = pg_catalog, septum_blob, pg_temp as $$
 declare
-	t {{tenant}} := nullif(current_setting('septum.tenant', true), '')::{{tenant}};
+	t {{setting}} := nullif(current_setting('septum.tenant', true), '')::{{setting}};
 	own text;
 begin
 	if t is null then
@@ -207,7 +207,7 @@ create function septum_blob.begin(p_key text, p_candidate bytea, p_shared boolea
 returns table (ref_key bytea, data_key uuid, wrapped bytea, bytes bigint, lately bigint)
 language plpgsql security definer set search_path = pg_catalog, septum_blob, pg_temp as $$
 declare
-	t {{tenant}} := septum_blob.current_tenant();
+	t {{setting}} := septum_blob.current_tenant();
 	b bigint := 0;
 	l bigint := 0;
 begin
@@ -232,8 +232,8 @@ create function septum_blob.add_key(p_wrapped bytea, p_shared boolean)
 returns table (data_key uuid, wrapped bytea)
 language plpgsql security definer set search_path = pg_catalog, septum_blob, pg_temp as $$
 declare
-	t {{tenant}} := septum_blob.current_tenant();
-	k {{tenant}} := case when p_shared then null else t end;
+	t {{setting}} := septum_blob.current_tenant();
+	k {{setting}} := case when p_shared then null else t end;
 begin
 	insert into septum_blob.data_keys (tenant_id, wrapped) values (k, p_wrapped) on conflict do nothing;
 	return query select d.id, d.wrapped from septum_blob.data_keys d where d.tenant_id is not distinct from k;
@@ -246,7 +246,7 @@ create function septum_blob.finish(p_key text, p_ref text, p_hash bytea, p_size 
 returns table (outcome text)
 language plpgsql security definer set search_path = pg_catalog, septum_blob, pg_temp as $$
 declare
-	t {{tenant}} := septum_blob.current_tenant();
+	t {{setting}} := septum_blob.current_tenant();
 	c uuid := gen_random_uuid();
 	n bigint;
 	b bigint;
@@ -307,7 +307,7 @@ end $$;
 create function septum_blob.abandon(p_key text) returns table (outcome text)
 language plpgsql security definer set search_path = pg_catalog, septum_blob, pg_temp as $$
 declare
-	t {{tenant}} := septum_blob.current_tenant();
+	t {{setting}} := septum_blob.current_tenant();
 begin
 	delete from septum_blob.uploads u where u.key = p_key and u.tenant_id = t;
 	if found then

@@ -21,7 +21,7 @@ $$;
 create function septum_blob.sweep_loose(p_limit integer) returns table (looked bigint, freed bigint)
 language plpgsql security definer set search_path = pg_catalog, septum_blob, pg_temp as $$
 declare
-	t {{tenant}} := septum_blob.current_tenant();
+	t {{setting}} := septum_blob.current_tenant();
 	l record;
 	k text;
 begin

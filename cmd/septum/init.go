@@ -111,9 +111,12 @@ func (f *initFlags) known() (query.Inspection, error) {
 	known := query.Inspection{Kinds: map[string]query.Kind{}}
 	if f.column != "" {
 		name, typ, _ := strings.Cut(f.column, ":")
-		known.Column, known.Type = name, query.Type(typ)
-		if typ != "" && typ != string(query.UUID) && typ != string(query.Text) && typ != string(query.BigInt) {
-			return known, fmt.Errorf("a tenant column is uuid, text or bigint, and not %q", typ)
+		known.Column = name
+		if typ != "" {
+			var err error
+			if known.Type, err = query.ParseType(typ); err != nil {
+				return known, err
+			}
 		}
 	}
 	if f.out == "" {

@@ -26,7 +26,8 @@ type runner struct {
 	gaps     []Gap
 	active   map[oid]bool // row_security_active for the login
 	dropped  []string
-	slow     int // statements that took too long
+	labels   []string // of the enum whose tenants are played
+	slow     int      // statements that took too long
 }
 
 func (r *runner) found(rule string, f Finding) {

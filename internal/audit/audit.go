@@ -17,13 +17,27 @@ type Relation struct {
 	Schema, Table string
 	Tenant        bool
 	Writable      bool   // a global relation that may be written
-	Column, Type  string // of the tenant
-	// Accepted gives the texts, as PostgreSQL prints them, of a right predicate for the column's name as SQL has it.
-	Accepted func(column string) []string
-	// Defaults are the texts, as PostgreSQL prints them, of a default that takes the tenant from the session.
-	Defaults []string
+	Column        string // of the tenant
+	Type          Type   // of that column
+	// Accepted gives the texts, as PostgreSQL prints them, of a right predicate for the column's name as SQL has it, whose
+	// values are of the type that PostgreSQL prints as base.
+	Accepted func(column, base string) []string
+	// Default gives the text, as PostgreSQL prints it, of a default that takes the tenant from the session.
+	Default func(base string) string
 	// Wall is the SQL that puts the relation behind the right policies.
 	Wall []string
+}
+
+// Type is the type of a tenant column.
+type Type struct {
+	Name string // as the catalog has it
+	SQL  string // as a column is declared with it
+	Cast string // what a tenant's id is cast to, to be compared with the column
+	// What ids look like: UUIDs, labels of an enum, numbers up to the largest one, or, with none of these, texts.
+	UUID, Enum bool
+	Largest    int64
+	// Is reports whether a column has the type, of which internal/livetype read how a catalog would write it.
+	Is func(declared string) bool
 }
 
 // name is the relation's name as the picture has it.

@@ -38,15 +38,15 @@ func columnRules() []Rule {
 			Mend: "Make column and catalog the same.",
 			find: func(d *database) []Finding {
 				return d.eachTenant(func(r *relation) (Finding, bool) {
-					if r.tenant == nil || r.tenant.typ == r.declared.Type {
+					if r.tenant == nil || r.declared.Type.Is(r.tenant.declared) {
 						return Finding{}, false
 					}
 					var mend []string
 					for _, p := range r.policies {
 						mend = append(mend, "drop policy "+quote(p.name)+" on "+r.name)
 					}
-					mend = append(mend, fmt.Sprintf("alter table %s alter column %s type %s using %s::%s", r.name, r.tenant.sql, r.declared.Type, r.tenant.sql, r.declared.Type))
-					return Finding{What: fmt.Sprintf("the tenant column %s of %s is %s; the catalog says %s", r.tenant.sql, r.name, r.tenant.typ, r.declared.Type),
+					mend = append(mend, fmt.Sprintf("alter table %s alter column %s type %s using %s::text::%s", r.name, r.tenant.sql, r.declared.Type.SQL, r.tenant.sql, r.declared.Type.SQL))
+					return Finding{What: fmt.Sprintf("the tenant column %s of %s is %s; the catalog says %s", r.tenant.sql, r.name, r.tenant.typ, r.declared.Type.Name),
 						Show: fmt.Sprintf("select format_type(atttypid, atttypmod) from pg_attribute where attrelid = %s::regclass and attname = %s", text(r.name), text(r.tenant.name)),
 						Mend: append(mend, d.wall(r)...)}, true
 				})

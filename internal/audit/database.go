@@ -115,6 +115,7 @@ type relation struct {
 type column struct {
 	number              int16
 	name, sql, typ      string // sql is the name, quoted where needed
+	declared, base      string // the type as a catalog would write it, and the one below all domains as the server prints it
 	notNull             bool
 	identity, generated string
 	defaults            string // the default's text

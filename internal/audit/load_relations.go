@@ -3,6 +3,8 @@ package audit
 import (
 	"slices"
 	"strings"
+
+	"github.com/septum-go/septum/internal/livetype"
 )
 
 func (l *loader) loadRelations() error {
@@ -86,12 +88,12 @@ func (l *loader) grants(ids []oid, keep func(*relation, grant)) error {
 func (l *loader) columns() error {
 	var on oid
 	var c column
-	err := l.each(`select a.attrelid, a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity::text,
-			a.attgenerated::text, case when a.attrelid = any($1) then '' else coalesce(pg_get_expr(d.adbin, d.adrelid), '') end
+	err := l.each(`select a.attrelid, a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmod), `+livetype.Declared("a.atttypid")+`,
+			`+livetype.Base("a.atttypid")+`, a.attnotnull, a.attidentity::text, a.attgenerated::text, case when a.attrelid = any($1) then '' else coalesce(pg_get_expr(d.adbin, d.adrelid), '') end
 		from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
 			left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 		where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f') and not `+theServers("c.oid"), []any{l.held},
-		[]any{&on, &c.number, &c.name, &c.typ, &c.notNull, &c.identity, &c.generated, &c.defaults}, func() {
+		[]any{&on, &c.number, &c.name, &c.typ, &c.declared, &c.base, &c.notNull, &c.identity, &c.generated, &c.defaults}, func() {
 			if r := l.relations[on]; r != nil {
 				made := c
 				made.sql = quote(c.name)

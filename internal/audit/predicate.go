@@ -40,7 +40,7 @@ func (d *database) read(r *relation, printed, tree *string) predicate {
 	if printed == nil || r.tenant == nil {
 		return predicate{open: true}
 	}
-	if slices.Contains(r.declared.Accepted(r.tenant.sql), squeeze(*printed)) {
+	if slices.Contains(r.declared.Accepted(r.tenant.sql, r.tenant.base), squeeze(*printed)) {
 		return predicate{right: true}
 	}
 	root := parseTree(tree)

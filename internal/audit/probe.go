@@ -2,12 +2,9 @@ package audit
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
-	"math/big"
 	"slices"
 	"strings"
 
@@ -70,26 +67,29 @@ func (r *runner) probe() error {
 	byType := map[string][]*relation{}
 	for _, x := range r.tenants() {
 		if x.tenant != nil {
-			byType[x.declared.Type] = append(byType[x.declared.Type], x)
+			byType[x.declared.Type.Name] = append(byType[x.declared.Type.Name], x)
 		}
 	}
 	for _, typ := range slices.Sorted(maps.Keys(byType)) {
-		if err := r.probeType(typ, byType[typ]); err != nil {
+		if err := r.probeType(byType[typ]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *runner) probeType(typ string, relations []*relation) error {
-	real, err := r.realTenants(typ, relations)
+// probeType plays on relations whose tenant columns have one type.
+func (r *runner) probeType(relations []*relation) error {
+	if err := r.loadLabels(relations[0]); err != nil {
+		return err
+	}
+	real, err := r.realTenants(relations)
 	if err != nil {
 		return err
 	}
-	scenes := []scene{
-		{rule: "SEP100", what: "with no tenant set"},
-		{rule: "SEP100", what: "with an empty tenant", set: true},
-		{rule: "SEP101", what: "as a tenant that does not exist", set: true, tenant: "?"},
+	scenes := []scene{{rule: "SEP100", what: "with no tenant set"}, {rule: "SEP100", what: "with an empty tenant", set: true}}
+	if !relations[0].declared.Type.Enum { // of which each label may be a tenant
+		scenes = append(scenes, scene{rule: "SEP101", what: "as a tenant that does not exist", set: true, tenant: "?"})
 	}
 	for _, id := range real {
 		scenes = append(scenes, scene{rule: "SEP102", what: "as a real tenant", set: true, tenant: id, real: true})
@@ -122,9 +122,9 @@ func (r *runner) probeType(typ string, relations []*relation) error {
 }
 
 // realTenants are those that were given, else up to two that the audit's login finds by an index.
-func (r *runner) realTenants(typ string, relations []*relation) ([]string, error) {
+func (r *runner) realTenants(relations []*relation) ([]string, error) {
 	if len(r.input.Tenants) > 0 || !r.readsAll {
-		return slices.DeleteFunc(slices.Clone(r.input.Tenants), func(id string) bool { return !isOf(typ, id) }), nil
+		return slices.DeleteFunc(slices.Clone(r.input.Tenants), func(id string) bool { return !r.isOf(relations[0], id) }), nil
 	}
 	var found []string
 	for i, x := range relations {
@@ -155,17 +155,6 @@ func (r *runner) realTenants(typ string, relations []*relation) ([]string, error
 	return found, nil
 }
 
-// isOf reports whether a tenant's id can be one of the type.
-func isOf(typ, id string) bool {
-	switch typ {
-	case "uuid":
-		return len(id) == 36
-	case "bigint":
-		return strings.Trim(id, "0123456789") == ""
-	}
-	return true
-}
-
 // begin is the SQL that starts a transaction as the login in a scene.
 func (r *runner) begin(s scene, x *relation) string {
 	sql := fmt.Sprintf(`begin; set local search_path = pg_catalog, pg_temp; set local row_security = on; set local statement_timeout = %d; set local lock_timeout = %d; %s`,
@@ -190,23 +179,7 @@ func (s scene) value(x *relation) string {
 	if s.tenant != "?" {
 		return s.tenant
 	}
-	return nobody(x.declared.Type)
-}
-
-// nobody makes the id of a tenant that does not exist.
-func nobody(typ string) string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails since Go 1.24
-	switch typ {
-	case "uuid":
-		b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-		h := hex.EncodeToString(b[:])
-		return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
-	case "bigint":
-		b[0] &= 0x7f
-		return new(big.Int).SetBytes(b[:8]).String()
-	}
-	return "septum-audit-" + hex.EncodeToString(b[:12])
+	return nobody(x)
 }
 
 // read looks whether rows can be read in a scene that should show none. One statement looks at many relations; when it
@@ -223,7 +196,7 @@ func (r *runner) read(s scene, batch []*relation) error {
 			if !x.tenant.reads(x) {
 				continue
 			}
-			condition = " where " + x.tenant.sql + " is distinct from " + text(s.tenant) + "::" + x.declared.Type
+			condition = " where " + x.tenant.sql + " is distinct from " + text(s.tenant) + "::" + x.declared.Type.Cast
 		}
 		parts = append(parts, fmt.Sprintf("select %d, exists (select from %s%s)", len(asked), x.name, condition))
 		asked = append(asked, x)

@@ -194,5 +194,5 @@ func bypassLogins(d *database) []Finding {
 // fillsTenant reports whether the tenant column's default comes from the session's tenant, so that a loader can't choose
 // one, and fails without.
 func (d *database) fillsTenant(r *relation) bool {
-	return r.tenant.notNull && slices.ContainsFunc(r.declared.Defaults, func(want string) bool { return squeeze(r.tenant.defaults) == want })
+	return r.tenant.notNull && squeeze(r.tenant.defaults) == r.declared.Default(r.tenant.base)
 }

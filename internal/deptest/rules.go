@@ -25,7 +25,7 @@ func Layers() []Layer {
 		{"query", []string{"tenant", squirrel, "internal/sqlproof", "internal/sqltext"}, "a statement is text and proof; it knows no driver and no sibling"},
 		{"query/querytest", []string{"tenant", "query", "internal/sqlproof", "internal/sqltext"}, "a kit imports its parent"},
 
-		{"rls", []string{"tenant", "query", "internal/audit", "internal/plan", "internal/scram", "internal/sqltext", pgx}, "the database wall knows statements, the lexer that cuts migration files, and one driver; no cache and no blobs"},
+		{"rls", []string{"tenant", "query", "internal/audit", "internal/livetype", "internal/plan", "internal/scram", "internal/sqltext", pgx}, "the database wall knows statements, the lexer that cuts migration files, and one driver; no cache and no blobs"},
 		{"rls/rlstest", []string{"tenant", "query", "rls", "internal/pgtest", pgx}, "a kit imports its parent and what gives it a server"},
 
 		{"cache", []string{"tenant"}, "a cache knows tenants; what it keeps is the caller's"},
@@ -39,11 +39,12 @@ func Layers() []Layer {
 
 		{"internal/sqltext", nil, "the lexer is a leaf"},
 		{"internal/sqlproof", []string{"internal/sqltext", oliphant}, "the prover knows text and the parser; it must not know the builder that it checks"},
+		{"internal/livetype", nil, "a question to the server is a text"},
 		{"internal/scram", nil, "arithmetic on a password"},
 		{"internal/pgtest", []string{"internal/scram", pgx, "github.com/ory/dockertest/v3/...", "github.com/fergusstrange/embedded-postgres"}, "a server for anybody's tests, rls's as well, so it knows none of them but what a password becomes"},
 		{"internal/pgtest/pgrun", []string{"internal/pgtest"}, "a command around its parent"},
-		{"internal/audit", []string{pgx}, "the auditor knows catalogs of a server; what a right policy looks like comes from rls"},
-		{"internal/plan", []string{pgx}, "the planner knows catalogs of a server; what a right policy looks like comes from rls"},
+		{"internal/audit", []string{"internal/livetype", pgx}, "the auditor knows catalogs of a server; what a right policy looks like comes from rls"},
+		{"internal/plan", []string{"internal/livetype", pgx}, "the planner knows catalogs of a server; what a right policy looks like comes from rls"},
 		{"internal/blobworld", []string{"tenant", "query", "blob", "rls/rlstest"}, "what tests of blobs stand on; it knows blobs and the kit that gives a database"},
 		{"internal/redistest", nil, "a server for anybody's tests; it speaks the protocol itself"},
 		{"internal/ratio", nil, "a stopwatch needs no libraries"},

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/septum-go/septum/internal/livetype"
 )
 
 type database struct {
@@ -48,6 +49,7 @@ type part struct {
 type column struct {
 	number    int16
 	name, typ string
+	declared  string // the type as a catalog would write it
 	notNull   bool
 	fallback  string // DEFAULT
 }
@@ -141,10 +143,10 @@ func (l *loader) relations() error {
 func (l *loader) attributes() error {
 	var of uint32
 	var c column
-	return l.each(`select a.attrelid, a.attnum, a.attname::text, format_type(a.atttypid, null), a.attnotnull, coalesce(pg_get_expr(d.adbin, d.adrelid), '')
+	return l.each(`select a.attrelid, a.attnum, a.attname::text, format_type(a.atttypid, null), `+livetype.Declared("a.atttypid")+`, a.attnotnull, coalesce(pg_get_expr(d.adbin, d.adrelid), '')
 		from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 		where a.attrelid = any($1) and a.attnum > 0 and not a.attisdropped order by 1, 2`,
-		[]any{l.ids}, []any{&of, &c.number, &c.name, &c.typ, &c.notNull, &c.fallback}, func() {
+		[]any{l.ids}, []any{&of, &c.number, &c.name, &c.typ, &c.declared, &c.notNull, &c.fallback}, func() {
 			t, copied := l.byOID[of], c
 			t.columns[c.number] = &copied
 			if t.declared.Tenant && c.name == t.declared.Column {

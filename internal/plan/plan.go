@@ -60,10 +60,12 @@ type Input struct {
 
 // Relation is a relation of the catalog.
 type Relation struct {
-	Schema, Table, Column, Type string
-	Tenant, Writable            bool
-	Wall                        []string // statements that put it behind the right policies and rights
-	Walled                      bool     // all of that is there
+	Schema, Table, Column string
+	Type, Written         string                     // of the tenant column: as SQL and as the catalog has it
+	IsType                func(declared string) bool // whether a column has it, of which internal/livetype read how a catalog would write it
+	Tenant, Writable      bool
+	Wall                  []string // statements that put it behind the right policies and rights
+	Walled                bool     // all of that is there
 }
 
 // Step is one step. Its statements run in one transaction, or outside any.
@@ -157,7 +159,7 @@ func (w *writer) write() {
 		case !t.declared.Tenant:
 		case t.kind != "r" && t.kind != "p":
 			w.obstacle(t.name, "it is no table, so it can't carry policies", "declare the tables behind it")
-		case t.column == nil || t.column.typ == t.declared.Type:
+		case t.column == nil || t.declared.IsType(t.column.declared):
 			ready = append(ready, t)
 		default:
 			w.retype(t)
@@ -178,7 +180,7 @@ func (w *writer) write() {
 
 // retype names what stands between a tenant column and its type.
 func (w *writer) retype(t *table) {
-	w.obstacle(t.name, fmt.Sprintf("its tenant column %s is %s; the catalog says %s", quote(t.declared.Column), t.column.typ, t.declared.Type),
+	w.obstacle(t.name, fmt.Sprintf("its tenant column %s is %s; the catalog says %s", quote(t.declared.Column), t.column.typ, t.declared.Written),
 		"correct the catalog, or add a column of the right type, fill it from the old one and swap the two by a migration of your own: "+
 			"changing the type in place rewrites the table while everybody waits")
 }

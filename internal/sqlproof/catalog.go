@@ -35,8 +35,10 @@ type Relation struct {
 	Schema string // "" is DefaultSchema
 	Name   string
 	Kind   Kind
-	// Column is the tenant column of a Tenant relation and Type its type: uuid, text or bigint.
+	// Column is the tenant column of a Tenant relation and Type its type, below all domains: uuid, text, varchar, char,
+	// bigint, integer, smallint or enum. TypeNames are the schema and the name of the enum and of the domain.
 	Column, Type string
+	TypeNames    [][2]string
 	// Columns lists every column, or is nil when they are not known. When known, a name outside it is refused, and *
 	// has known positions.
 	Columns []string
@@ -49,8 +51,10 @@ type Catalog struct {
 	relations map[string]*Relation // by schema + "." + name; neither may hold a NUL, and lookups join the same way
 	functions map[string]bool
 	types     map[string]bool
-	// tenantTypes are the types of the tenant columns.
+	// tenantTypes are the types of the tenant columns: the server's by name, the users' as relations are.
 	tenantTypes map[string]bool
+	// lossy says that a parameter of a wrong type could be compared with a tenant column.
+	lossy bool
 }
 
 // NewCatalog checks and copies the relations. The functions, written name or schema.name, are trusted as harmless: they
@@ -76,6 +80,10 @@ func NewCatalog(relations []Relation, functions []string, types ...string) (*Cat
 		c.relations[key] = &r
 		if r.Kind == Tenant {
 			c.tenantTypes[r.Type] = true
+			for _, name := range r.TypeNames {
+				c.tenantTypes[relationKey(name[0], name[1])] = true
+			}
+			c.lossy = c.lossy || r.Type != "uuid" && r.Type != "enum"
 		}
 	}
 	for list, set := range map[*[]string]map[string]bool{&functions: c.functions, &types: c.types} {
@@ -90,6 +98,16 @@ func NewCatalog(relations []Relation, functions []string, types ...string) (*Cat
 		return nil, errors.Join(faults...)
 	}
 	return c, nil
+}
+
+// castName is the type to which a tenant parameter may always be cast.
+func (c *Catalog) castName() string {
+	for _, name := range []string{"bigint", "integer", "smallint", "text", "varchar"} {
+		if c.tenantTypes[name] {
+			return name
+		}
+	}
+	return "bpchar"
 }
 
 func relationKey(schema, name string) string { return schema + "\x00" + name }
@@ -118,8 +136,8 @@ func (r *Relation) check() error {
 	if err := checkName(r.Column); err != nil {
 		return fmt.Errorf("relation %s: tenant column: %w", full, err)
 	}
-	if r.Type != "uuid" && r.Type != "text" && r.Type != "bigint" {
-		return fmt.Errorf("relation %s: type %q of the tenant column is not uuid, text or bigint", full, r.Type)
+	if !exactTypes[r.Type] && (r.Type != "enum" || len(r.TypeNames) == 0) {
+		return fmt.Errorf("relation %s: type %q can't be that of a tenant column", full, r.Type)
 	}
 	if r.Columns != nil && !r.has(r.Column) {
 		return fmt.Errorf("relation %s: the columns do not hold the tenant column %q", full, r.Column)

@@ -43,8 +43,8 @@ func (p *prover) check() {
 			return
 		}
 	}
-	if tenants && p.loose > 0 && p.catalog.tenantTypes["bigint"] {
-		p.refuseAt(p.loose-1, ruleParamType, "", "", p.tenantText()+"::bigint")
+	if tenants && p.loose > 0 && p.catalog.lossy {
+		p.refuseAt(p.loose-1, ruleParamType, "", "", p.tenantText()+"::"+p.catalog.castName())
 	}
 }
 

@@ -192,7 +192,7 @@ func (p *prover) isTenantCast(c *ast.TypeCast) bool {
 	if ref == nil || ref.Number != p.tenant {
 		return false
 	}
-	if !p.catalog.tenantTypes[declaredType(c.TypeName)] {
+	if !p.catalog.isTenantType(c.TypeName) {
 		return false
 	}
 	p.parameter(ref)
@@ -202,12 +202,9 @@ func (p *prover) isTenantCast(c *ast.TypeCast) bool {
 
 // tenantCast takes note of another cast of the tenant parameter: text is exact, so is the declared type.
 func (p *prover) tenantCast(c *ast.TypeCast) {
-	switch t := declaredType(c.TypeName); {
-	case p.catalog.tenantTypes[t]:
+	if declaredType(c.TypeName) != "" || p.catalog.isTenantType(c.TypeName) {
 		p.typed = true
-	case t == "text", t == "bigint", t == "uuid":
-		p.typed = true
-	default:
-		p.tenantBeside(false, c.Location)
+		return
 	}
+	p.tenantBeside(false, c.Location)
 }

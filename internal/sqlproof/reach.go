@@ -134,7 +134,7 @@ func (p *prover) typeName(t *ast.TypeName) {
 	name := parts[len(parts)-1]
 	builtin := len(parts) == 1 || (len(parts) == 2 && parts[0] == "pg_catalog")
 	switch {
-	case builtin && harmlessTypes[strings.TrimPrefix(name, "_")], p.catalog.types[strings.Join(parts, ".")]:
+	case builtin && harmlessTypes[strings.TrimPrefix(name, "_")], p.catalog.types[strings.Join(parts, ".")], p.catalog.isTenantType(t):
 	case len(parts) <= 2 && p.catalog.relation(strings.Join(parts[:len(parts)-1], ""), name) != nil:
 		// The row type of a declared relation.
 	case builtin && strings.HasPrefix(name, "reg"):
@@ -144,7 +144,10 @@ func (p *prover) typeName(t *ast.TypeName) {
 	}
 }
 
-// declaredType is uuid, text or bigint for the plain type of that name, and "" for any other.
+// exactTypes are the server's types that tenant columns can have. None of them makes one id of two.
+var exactTypes = map[string]bool{"uuid": true, "text": true, "varchar": true, "char": true, "bigint": true, "integer": true, "smallint": true}
+
+// declaredType is one of exactTypes for the plain type of that name, and "" for any other.
 func declaredType(t *ast.TypeName) string {
 	parts, ok := names(t.GetNames())
 	if !ok || t.Setof || t.PctType || len(t.Typmods) > 0 || len(t.ArrayBounds) > 0 {
@@ -159,8 +162,30 @@ func declaredType(t *ast.TypeName) string {
 	switch parts[0] {
 	case "int8":
 		return "bigint"
-	case "uuid", "text":
+	case "int4":
+		return "integer"
+	case "int2":
+		return "smallint"
+	case "bpchar":
+		return "char"
+	case "uuid", "text", "varchar":
 		return parts[0]
 	}
 	return ""
+}
+
+// isTenantType reports whether a cast to the type leaves a tenant's id what it is, and to be compared with a tenant column: the
+// type is one of theirs, or text where they are varchar, as which the server compares those.
+func (c *Catalog) isTenantType(t *ast.TypeName) bool {
+	if known := declaredType(t); known != "" {
+		return c.tenantTypes[known] || known == "text" && c.tenantTypes["varchar"]
+	}
+	id, ok := names(t.GetNames())
+	if !ok || t.Setof || t.PctType || len(t.Typmods) > 0 || len(t.ArrayBounds) > 0 {
+		return false
+	}
+	if len(id) == 1 && !harmlessTypes[id[0]] && !strings.HasPrefix(id[0], "pg_") {
+		id = []string{DefaultSchema, id[0]}
+	}
+	return len(id) == 2 && c.tenantTypes[relationKey(id[0], id[1])]
 }

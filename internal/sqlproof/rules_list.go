@@ -127,7 +127,7 @@ var rules = sortRules([]Rule{
 	{ruleExpression, "an expression over the tenant column", []string{"Q11", "R06"},
 		"its tenant column stands inside an expression, a range, a cast or a collation; only = on the bare column binds", ""},
 	{ruleParamType, "the tenant parameter in a place of another type", []string{"Q08", "Q15"},
-		"the first use gives a parameter its type; a double precision would round the id to another tenant's", ""},
+		"the first use gives a parameter its type; a double precision would round the id to another tenant's, and a \"char\" would cut it off", ""},
 
 	{ruleNoColumnList, "INSERT without a list of columns", []string{"W07"},
 		"without the list, which value becomes the tenant follows from the table and not from the text", ""},

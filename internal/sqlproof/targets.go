@@ -71,8 +71,11 @@ func (p *prover) outputOf(sc *scope, n *ast.Node) *output {
 			return &output{exact: true, tenant: true}
 		}
 		p.walk(sc, n)
-		t := declaredType(v.TypeCast.TypeName)
-		return &output{exact: t == "bigint" || t == "uuid"}
+		switch declaredType(v.TypeCast.TypeName) {
+		case "bigint", "integer", "smallint", "uuid":
+			return &output{exact: true}
+		}
+		return &output{}
 	}
 	p.walk(sc, n)
 	return &output{}
