@@ -45,10 +45,8 @@ func (s *catalogSpec) prepareProver(c *Catalog) {
 		if r.Kind == GlobalKind {
 			out.Kind, out.Writable = sqlproof.Global, r.Writable
 		}
-		for _, t := range []Type{r.Type, r.Type.Base()} {
-			if id := t.id(); id != nil {
-				out.TypeNames = append(out.TypeNames, [2]string(id))
-			}
+		if id := r.Type.id(); id != nil {
+			out.TypeSchema, out.TypeName = id[0], id[1]
 		}
 		if r.Type.IsEnum() {
 			out.Type = "enum"

@@ -29,7 +29,7 @@ const (
 func Enum(name string) Type { return Type("enum " + name) }
 
 // Domain is the type of a tenant column that is a domain: ids are those of the type below all domains, which is one of the
-// server's or an Enum. Catalogs in JSON have it as "domain app.hospital_id over uuid".
+// server's. Catalogs in JSON have it as "domain app.hospital_id over uuid".
 func Domain(name string, base Type) Type { return Type("domain " + name + " over " + string(base)) }
 
 // ParseType reads a type as catalogs write it, or as PostgreSQL does: "int4" and "character varying(20)" are Integer and
@@ -45,12 +45,13 @@ func ParseType(text string) (Type, error) {
 	if rest, ok := strings.CutPrefix(text, "domain "); ok {
 		name, rest, err := parseTypeName(rest)
 		below, ok := strings.CutPrefix(rest, " over ")
-		if err != nil || !ok || strings.HasPrefix(below, "domain ") {
+		if err != nil || !ok {
 			return "", fmt.Errorf("%q is not a domain's type; write domain schema.name over the type below all domains", shorten(text))
 		}
 		base, err := ParseType(below)
-		if err != nil {
-			return "", err
+		if err != nil || base.id() != nil {
+			return "", fmt.Errorf("%q is not a domain's type that a tenant column can have; below all domains there must be uuid, text, varchar, char, "+
+				"bigint, integer or smallint (PostgreSQL has no foreign keys over domains over enums)", shorten(text))
 		}
 		return Domain(name, base), nil
 	}
@@ -100,7 +101,7 @@ func (t Type) Base() Type {
 }
 
 // IsEnum reports whether the values are labels of an enum.
-func (t Type) IsEnum() bool { return strings.HasPrefix(string(t.Base()), "enum ") }
+func (t Type) IsEnum() bool { return strings.HasPrefix(string(t), "enum ") }
 
 // SQL is the type's name in SQL, as a column is declared with it. That of an enum or a domain has its schema, and is quoted.
 func (t Type) SQL() string {

@@ -187,7 +187,9 @@ func (l *loaderPosture) relation(r query.Relation) error {
 	var def *string
 	var base string
 	err := l.conn.QueryRow(l.ctx, `select has_column_privilege(a.attrelid, a.attnum, 'INSERT'),
-			has_any_column_privilege(a.attrelid, 'INSERT'), pg_get_expr(d.adbin, d.adrelid), `+livetype.Base("a.atttypid")+`
+			has_any_column_privilege(a.attrelid, 'INSERT') or not exists (select from pg_attribute o
+				where o.attrelid = a.attrelid and o.attnum > 0 and o.attnum <> a.attnum and not o.attisdropped and o.attgenerated = ''),
+			pg_get_expr(d.adbin, d.adrelid), `+livetype.Base("a.atttypid")+`
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
 			left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 		where n.nspname = $1 and c.relname = $2 and a.attname = $3 and a.attnum > 0 and not a.attisdropped`,

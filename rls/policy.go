@@ -226,13 +226,10 @@ type printedType struct {
 
 // column is how the server prints a tenant column in a comparison: with the cast that it has put there itself.
 func (t printedType) column(name string) string {
-	if t.Base() == query.Varchar {
-		return "(" + name + ")::text"
+	if t.Base() == t.Type && t.Type != query.Varchar {
+		return name
 	}
-	if t.Base() != t.Type {
-		return t.cast(name)
-	}
-	return name
+	return "(" + name + ")::" + t.compared()
 }
 
 // cast is how it prints a text that is cast for the comparison.
@@ -240,10 +237,18 @@ func (t printedType) cast(text string) string {
 	if t.Setting() == string(query.Text) {
 		return text
 	}
-	if t.Base() == query.Char {
-		return "(" + text + ")::bpchar"
+	return "(" + text + ")::" + t.compared()
+}
+
+// compared is the type as which the column's values are compared.
+func (t printedType) compared() string {
+	switch t.Base() {
+	case query.Varchar:
+		return "text"
+	case query.Char:
+		return "bpchar"
 	}
-	return "(" + text + ")::" + t.base
+	return t.base
 }
 
 // printedPredicates are the ways in which PostgreSQL 15 to 18 prints predicateOf back, with names of pg_catalog bare.

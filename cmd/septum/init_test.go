@@ -73,7 +73,7 @@ func TestInitAndPlanSayWhyTheyCouldNotRun(t *testing.T) {
 		"database gone":     {"connect", []string{"init", "--url", nowhere}},
 		"no such relation":  {"no relation", []string{"init", "--url", d.OwnerURL, "--global", "ghosts"}},
 		"two kinds":         {"one of them", []string{"init", "--url", d.OwnerURL, "--global", "patients", "--tenant", "patients"}},
-		"bad type":          {"uuid, text or bigint", []string{"init", "--url", d.OwnerURL, "--tenant-column", "a:integer"}},
+		"bad type":          {"numeric", []string{"init", "--url", d.OwnerURL, "--tenant-column", "a:numeric"}},
 		"bad catalog":       {"patients", []string{"init", "--url", d.OwnerURL, "--out", bad}},
 		"nothing decided":   {"no catalog to write", []string{"init", "--url", d.OwnerURL}},
 		"format":            {"xml", []string{"init", "--format", "xml"}},

@@ -181,7 +181,10 @@ func (l *loader) loadIndexes() error {
 			}
 			made := x
 			made.relation, made.keys, made.constraint, made.leaky = r, slices.Clone(keys), constraints[x.oid], slices.Clone(names)
-			for _, class := range classes {
+			for i, class := range classes {
+				if r.tenant != nil && made.keys[i] == r.tenant.number {
+					continue // the policy itself compares it, and waits for no other condition
+				}
 				made.leaky = append(made.leaky, leaky[class]...)
 			}
 			slices.Sort(made.leaky)

@@ -3,6 +3,7 @@ package audit
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"math/big"
 	"slices"
 	"strconv"
@@ -54,13 +55,20 @@ func (r *runner) strangers(x *relation) (mine, theirs string, ok bool) {
 	return r.labels[0], r.labels[1], true
 }
 
-// otherThan is a tenant that is not the one; the type has two at least.
-func (r *runner) otherThan(x *relation, id string) string {
-	mine, theirs, _ := r.strangers(x)
-	if mine == id {
-		return theirs
+// newcomer is a tenant without rows in a relation that the audit's login reads; empty when each label of an enum has some.
+func (r *runner) newcomer(x *relation) (string, error) {
+	if !x.declared.Type.Enum {
+		return nobody(x), nil
 	}
-	return mine
+	id := ""
+	err := r.input.inTx(r.ctx, r.conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		return tx.QueryRow(r.ctx, fmt.Sprintf(`select coalesce((select e::text from unnest(enum_range(null::%s)) e
+			where not exists (select from %s where %s = e) limit 1), '')`, x.declared.Type.Cast, x.name, x.tenant.sql)).Scan(&id)
+	})
+	if sqlState(err) != "" {
+		return "", nil // it was dropped, or is locked: no other probe of it came to an end either
+	}
+	return id, err
 }
 
 // nobody makes the id of a tenant that does not exist, for a type that is no enum. It fits the column: of small types the

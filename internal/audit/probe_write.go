@@ -209,7 +209,10 @@ func (r *runner) writeRows(x *relation, real []string) error {
 
 // takeKeys inserts, for a tenant that has no rows, a copy of another one's row with the tenant replaced: no key may object.
 func (r *runner) takeKeys(x *relation, real []string) error {
-	mine := r.otherThan(x, real[1])
+	mine, err := r.newcomer(x)
+	if err != nil || mine == "" {
+		return err
+	}
 	var columns, values []string
 	for _, c := range x.ordered() {
 		if c.generated != "" {
@@ -232,7 +235,7 @@ func (r *runner) takeKeys(x *relation, real []string) error {
 			from jsonb_populate_record(null::%[1]s, nullif(current_setting('septum_audit.row', true), '')::jsonb) v
 			where nullif(current_setting('septum_audit.row', true), '') is not null`, x.name, strings.Join(columns, ", "), strings.Join(values, ", ")),
 	}
-	_, err := r.script(sql...)
+	_, err = r.script(sql...)
 	code := sqlState(err)
 	if err != nil && code == "" {
 		return err

@@ -36,9 +36,9 @@ type Relation struct {
 	Name   string
 	Kind   Kind
 	// Column is the tenant column of a Tenant relation and Type its type, below all domains: uuid, text, varchar, char,
-	// bigint, integer, smallint or enum. TypeNames are the schema and the name of the enum and of the domain.
-	Column, Type string
-	TypeNames    [][2]string
+	// bigint, integer, smallint or enum. TypeSchema and TypeName are those of the enum or the domain.
+	Column, Type         string
+	TypeSchema, TypeName string
 	// Columns lists every column, or is nil when they are not known. When known, a name outside it is refused, and *
 	// has known positions.
 	Columns []string
@@ -80,8 +80,8 @@ func NewCatalog(relations []Relation, functions []string, types ...string) (*Cat
 		c.relations[key] = &r
 		if r.Kind == Tenant {
 			c.tenantTypes[r.Type] = true
-			for _, name := range r.TypeNames {
-				c.tenantTypes[relationKey(name[0], name[1])] = true
+			if r.TypeName != "" {
+				c.tenantTypes[relationKey(r.TypeSchema, r.TypeName)] = true
 			}
 			c.lossy = c.lossy || r.Type != "uuid" && r.Type != "enum"
 		}
@@ -136,7 +136,7 @@ func (r *Relation) check() error {
 	if err := checkName(r.Column); err != nil {
 		return fmt.Errorf("relation %s: tenant column: %w", full, err)
 	}
-	if !exactTypes[r.Type] && (r.Type != "enum" || len(r.TypeNames) == 0) {
+	if !exactTypes[r.Type] && (r.Type != "enum" || r.TypeName == "") {
 		return fmt.Errorf("relation %s: type %q can't be that of a tenant column", full, r.Type)
 	}
 	if r.Columns != nil && !r.has(r.Column) {
