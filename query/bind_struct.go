@@ -100,7 +100,8 @@ func sameTenant(v reflect.Value, id tenant.ID) bool {
 	}
 	switch v.Kind() {
 	case reflect.String:
-		return strings.EqualFold(v.String(), id.String()) && (v.String() == id.String() || len(v.String()) == 36)
+		text := strings.TrimRight(v.String(), " ") // a char(n) column is filled up with blanks, which no id has
+		return strings.EqualFold(text, id.String()) && (text == id.String() || len(text) == 36)
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return strconv.FormatInt(v.Int(), 10) == id.String()
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:

@@ -182,6 +182,18 @@ func TestBindStructOfAnotherTenant(t *testing.T) {
 	}
 }
 
+// A char(n) column comes back filled up with blanks, which are no part of the id.
+func TestBindStructOfAPaddedColumn(t *testing.T) {
+	t.Parallel()
+	catalog := query.MustCatalog(query.TenantColumn("tenant_id", query.Char), query.Tenant("patients"))
+	write := must(t, catalog.Update("patients").Set("name", query.Arg("name")).All())
+	type patient struct{ TenantID, Name string }
+	_, err := write.Bind(as(t, "mary"), patient{"mary    ", "x"})
+	require.NoError(t, err)
+	_, err = write.Bind(as(t, "mary"), patient{"maryann ", "x"})
+	require.Contains(t, argError(t, err).Error(), "another tenant")
+}
+
 func fill(b byte) (out [16]byte) {
 	for i := range out {
 		out[i] = b

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -132,19 +133,16 @@ func (g *Generated) statement(sql string, args int) (*query.Statement, error) {
 // argumentName is the name of $i+1.
 func argumentName(i int) string { return "p" + strconv.Itoa(i+1) }
 
-// idText is the text of a tenant id in the types that generated code has for uuid, text and bigint.
+// idText is the text of a tenant id in the types that generated code has for those of tenant columns, enums of its own too.
 func idText(arg any) (text string, known bool) {
-	switch arg := arg.(type) {
-	case string:
-		return arg, true
-	case int64:
-		return strconv.FormatInt(arg, 10), true
-	case int32:
-		return strconv.FormatInt(int64(arg), 10), true
-	case int:
-		return strconv.Itoa(arg), true
-	case fmt.Stringer: // pgtype.UUID, google/uuid, gofrs/uuid, tenant.ID
-		return arg.String(), true
+	switch v := reflect.ValueOf(arg); v.Kind() {
+	case reflect.String:
+		return v.String(), true
+	case reflect.Int, reflect.Int16, reflect.Int32, reflect.Int64:
+		return strconv.FormatInt(v.Int(), 10), true
+	}
+	if id, ok := arg.(fmt.Stringer); ok { // pgtype.UUID, google/uuid, gofrs/uuid, tenant.ID
+		return id.String(), true
 	}
 	return "", false
 }

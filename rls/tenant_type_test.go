@@ -3,6 +3,7 @@ package rls_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -113,6 +114,20 @@ func TestEveryTypeOfTenantColumn(t *testing.T) {
 		seen, err = readAll(db.QueryUnproved(a.other, `select id from patients`))
 		require.NoError(t, err)
 		require.Len(t, seen, 3)
+
+		// Generated code has Go types of its own for enums and numbers.
+		generated := rls.NewGenerated(db, a.catalog)
+		const count = `select count(*) from patients where "Tenant Id" = $1`
+		type site string
+		args := []any{site(id)}
+		if n, err := strconv.ParseInt(id, 10, 16); err == nil {
+			args = append(args, int16(n), int32(n), n)
+		}
+		for _, arg := range args {
+			require.NoError(t, generated.QueryRow(a.first, count, arg).Scan(&n))
+			require.EqualValues(t, 14, n)
+			require.ErrorIs(t, generated.QueryRow(a.other, count, arg).Scan(&n), tenant.ErrConflict)
+		}
 
 		// Without a tenant there are no rows, and no error (R05, X06).
 		for _, scope := range []string{"", "set septum.tenant = ''"} {

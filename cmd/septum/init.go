@@ -45,7 +45,7 @@ func initCatalog(args []string, stdout, stderr io.Writer) int {
 	flags := newFlags("init", initUsage, stderr)
 	flags.StringVar(&f.url, "url", "", "the database, as a PostgreSQL `URL` or keyword string; default: DATABASE_URL, PGHOST …")
 	flags.StringVar(&f.out, "out", "", "write the catalog to this `file`, whose decisions are kept; default: print it")
-	flags.StringVar(&f.column, "tenant-column", "", "the tenant column, as `name` or name:type; default: the candidate that stands out")
+	flags.StringVar(&f.column, "tenant-column", "", "the tenant column, as `name` or name:type (bigint, \"enum app.site\" …); default: the candidate that stands out")
 	flags.StringVar(&f.tenants, "tenant", "", "relations that are tenants': `names` with commas, * stands for anything")
 	flags.StringVar(&f.globals, "global", "", "relations that are everybody's: `names` with commas")
 	flags.StringVar(&f.skips, "skip", "", "relations that the application must not reach: `names` with commas")
