@@ -69,8 +69,7 @@ func (w *writer) unstamp(t *table) {
 // the old keys in place.
 func (w *writer) dropReferences(t *table) {
 	for _, k := range t.tenantKeys() {
-		replaced := t.declared.Tenant && k.judge() == widen
-		if !replaced && t.declared.Tenant {
+		if t.declared.Tenant && !w.replaces(k) {
 			continue
 		}
 		s := Step{ID: "drop reference " + t.name + " " + k.name, Stage: Enforce, Relation: t.name, Lock: exclusive, Time: Instant,
@@ -84,11 +83,16 @@ func (w *writer) dropReferences(t *table) {
 	}
 }
 
+// replaces reports whether this plan, or an earlier one, has put a foreign key that compares tenants beside one that does not.
+func (w *writer) replaces(k *foreignKey) bool {
+	return k.judge() == widen && w.ready[k.table] && w.ready[k.to]
+}
+
 // swap puts the new indexes in the place of the old ones.
 func (w *writer) swap(t *table) {
 	for _, s := range t.successors() {
 		if held := w.heldBy(s.old); held != "" {
-			w.obstacle(t.name, quote(s.old.name)+" can't go, since "+held+" refers to it", "declare that relation, or drop its foreign key")
+			w.obstacle(t.name, quote(s.old.name)+" can't go, since "+held+" refers to it", "remove what stands in that relation's way, declare it, or drop its foreign key")
 			continue
 		}
 		old := quote(t.declared.Schema) + "." + quote(s.old.name)
@@ -136,7 +140,7 @@ func (w *writer) heldBy(x *index) string {
 	}
 	for _, t := range w.db.tables {
 		for _, k := range t.keys {
-			if k.index == x.oid && t.declared.Tenant && k.to.declared.Tenant && k.judge() != widen {
+			if k.index == x.oid && t.declared.Tenant && k.to.declared.Tenant && !w.replaces(k) {
 				return quote(k.name) + " of " + t.name
 			}
 		}

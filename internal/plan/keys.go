@@ -145,6 +145,9 @@ func (w *writer) references(t *table) {
 			w.obstacle(t.name, "the foreign key "+quote(k.name)+" has a tenant column on one side, or the two at different places",
 				"make it anew by a migration of your own, so that the tenant columns stand at the same place")
 		case widen:
+			if !w.ready[k.to] {
+				continue // which has no key with the tenant to refer to; its obstacle is listed
+			}
 			built := t.foreignKey(name)
 			if built == nil {
 				w.reference(t, k, name)

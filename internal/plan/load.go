@@ -2,9 +2,13 @@ package plan
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/septum-go/septum/internal/livetype"
 )
 
@@ -31,10 +35,12 @@ type table struct {
 	sequences      []string
 	stamped        bool // the trigger is there
 	checked        bool // the CHECK that stands for NOT NULL is there
+	vacant         bool // rows without a tenant were seen
 	parts          []*part
 
 	derive   []*foreignKey // by which a row finds its tenant
 	stamps   bool          // this plan or an earlier one has put the trigger there
+	given    bool          // the rows have their tenants, though the column may be NULL
 	constant bool          // this plan gave the column a constant default
 }
 
@@ -92,7 +98,7 @@ func load(ctx context.Context, tx pgx.Tx, in Input) (*database, error) {
 		r := &in.Relations[i]
 		d.tables = append(d.tables, &table{declared: r, name: quote(r.Schema) + "." + quote(r.Table), columns: map[int16]*column{}})
 	}
-	for _, read := range []func() error{l.relations, l.attributes, l.indexes, l.partitions, l.foreignKeys, l.leftovers, func() error { return l.sequences(in.AppRole) }} {
+	for _, read := range []func() error{l.relations, l.attributes, l.indexes, l.partitions, l.foreignKeys, l.leftovers, func() error { return l.sequences(in.AppRole) }, func() error { return l.vacancies(in) }} {
 		if err := read(); err != nil {
 			return nil, err
 		}
@@ -118,6 +124,31 @@ func (l *loader) each(sql string, args, into []any, f func()) error {
 	}
 	_, err = pgx.ForEachRow(rows, into, func() error { f(); return nil })
 	return err
+}
+
+// vacancies looks for rows without a tenant where nothing but the column says whose a row is. It looks for two seconds; what
+// it does not find by then, or may not see, is for VALIDATE to find.
+func (l *loader) vacancies(in Input) error {
+	for _, t := range l.tables {
+		if in.Existing != "" || t.column == nil || t.column.notNull || len(derivations(t)) > 0 {
+			continue
+		}
+		err := pgx.BeginFunc(l.ctx, l.tx, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(l.ctx, "set local statement_timeout = 2000"); err != nil {
+				return err
+			}
+			return tx.QueryRow(l.ctx, fmt.Sprintf("select exists (select from %s where %s is null)", t.name, quote(t.declared.Column))).Scan(&t.vacant)
+		})
+		var pg *pgconn.PgError
+		switch {
+		case err == nil:
+		case !errors.As(err, &pg), l.ctx.Err() != nil, strings.HasPrefix(pg.Code, "57P"):
+			return err
+		case pg.Code == "42P01" || pg.Code == "42703" || pg.Code == "3F000":
+			l.gone = true
+		}
+	}
+	return nil
 }
 
 func (l *loader) relations() error {

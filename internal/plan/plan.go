@@ -141,6 +141,7 @@ type writer struct {
 	in     Input
 	db     *database
 	result *Result
+	ready  map[*table]bool // nothing stands between them and the last stage
 }
 
 func (w *writer) step(s Step) { w.result.Steps = append(w.result.Steps, s) }
@@ -166,6 +167,10 @@ func (w *writer) write() {
 		}
 	}
 	ready = w.stampAll(ready)
+	w.ready = map[*table]bool{}
+	for _, t := range ready {
+		w.ready[t] = true
+	}
 	for _, t := range ready {
 		w.tighten(t)
 	}

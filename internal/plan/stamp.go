@@ -18,10 +18,9 @@ const (
 func (w *writer) stampAll(tables []*table) []*table {
 	full := map[*table]bool{} // have a tenant in each row, by now or by a step
 	for _, t := range tables {
-		full[t] = t.column != nil && t.column.notNull
-	}
-	for _, t := range tables {
 		t.derive = derivations(t)
+		t.given = t.column != nil && !t.column.notNull && w.in.Existing == "" && len(t.derive) == 0 && !t.vacant
+		full[t] = t.given || t.column != nil && t.column.notNull
 	}
 	var out []*table
 	pending := slices.DeleteFunc(slices.Clone(tables), func(t *table) bool { return full[t] })
@@ -49,7 +48,11 @@ func (w *writer) stampAll(tables []*table) []*table {
 	}
 	for _, t := range tables {
 		if slices.Contains(pending, t) {
-			w.obstacle(t.name, "nothing says which tenant its rows belong to: it has no foreign key to a tenant's relation",
+			what := "nothing says which tenant its rows belong to: it has no foreign key to a tenant's relation"
+			if t.vacant {
+				what = "it has rows without a tenant, and nothing says whose they are: see select * from " + t.name + " where " + quote(t.declared.Column) + " is null"
+			}
+			w.obstacle(t.name, what,
 				"say to whom all rows of now belong (--existing-tenant), or add and fill "+quote(t.declared.Column)+" by a migration of your own")
 			continue
 		}
@@ -195,7 +198,11 @@ func (w *writer) tighten(t *table) {
 	}
 	isNotNull := fmt.Sprintf("(select attnotnull from pg_catalog.pg_attribute where attrelid = %s::regclass and attname = %s)", literal(t.name), literal(t.declared.Column))
 	hasCheck := fmt.Sprintf("exists (select from pg_catalog.pg_constraint where conrelid = %s::regclass and conname = %s)", literal(t.name), literal(notNullCheck))
-	w.step(Step{ID: "check " + t.name, Stage: Tighten, Relation: t.name, Purpose: "refuse new rows without a tenant", Lock: exclusive, Time: Instant,
+	note := ""
+	if t.given {
+		note = "the application of today must say the tenant of each row, as it seems to"
+	}
+	w.step(Step{ID: "check " + t.name, Stage: Tighten, Relation: t.name, Purpose: "refuse new rows without a tenant", Lock: exclusive, Time: Instant, Note: note,
 		SQL:  []string{do(fmt.Sprintf("if not %s and not %s then alter table %s add constraint %s check (%s is not null) not valid; end if", isNotNull, hasCheck, t.name, notNullCheck, column))},
 		Undo: []string{dropCheck}})
 	w.step(Step{ID: "validate " + t.name, Stage: Tighten, Relation: t.name, Purpose: "see that no row of before is without one", Lock: shareUE, Time: Scan,
