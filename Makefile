@@ -23,6 +23,7 @@ FUZZTIME ?= 60s
 FUZZ ?= .
 BENCH ?=
 STORM ?= 60s
+SKIP ?=
 
 .PHONY: help
 help: ## list the targets
@@ -47,9 +48,9 @@ test: ## run all tests (PKG=./rls ARGS='-run X -v' runs some)
 	@if [ -d benchmarks ]; then echo "go -C benchmarks vet ./..."; go -C benchmarks vet ./...; fi
 
 .PHONY: race
-race: ## run all tests under the race detector, with fewer generated cases (-short)
+race: ## run tests under the race detector, with fewer generated cases (-short), but for those of scripts/race-once.txt
 	@QUIET=1 scripts/setup.sh $(NEEDS) cc
-	@$(WITH_POSTGRES) go test -race -short -vet=off -timeout 20m $(ARGS) $(PKG)
+	@skip=$$(scripts/once.sh scripts/race-once.txt); $(WITH_POSTGRES) go test -race -short -vet=off -skip "$$skip$(if $(SKIP),|$(SKIP))" -timeout 20m $(ARGS) $(PKG)
 
 .PHONY: storm
 storm: ## run the storms for STORM=60s each, under the race detector: cancels, kills, crashes, invalidations, all at once

@@ -40,7 +40,9 @@ func TestWhatIsPutIsRead(t *testing.T) {
 
 				r, err := w.Open(tc, ref)
 				require.NoError(t, err)
-				require.NoError(t, iotest.TestReader(r, want), size)
+				if size < 1<<20 { // byte by byte, over all borders of segments that there are
+					require.NoError(t, iotest.TestReader(r, want), size)
+				}
 				require.NoError(t, r.Close())
 			}
 			usage, err := w.Usage(tc)

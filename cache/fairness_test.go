@@ -40,7 +40,9 @@ func partitions(t *testing.T) func(who int, key uint64) bool {
 		if _, err := parts[who].Get(key); err == nil {
 			return true
 		}
-		require.NoError(t, parts[who].Set(key, key))
+		if err := parts[who].Set(key, key); err != nil { // require takes longer than all the rest
+			t.Error(err)
+		}
 		return false
 	}
 }

@@ -29,14 +29,7 @@ Linux-aarch64) platform=linux-arm64 ;;
 	;;
 esac
 
-once=$(sed 's/[[:space:]]*#.*//' scripts/matrix-once.txt | grep .)
-for name in $once; do
-	if ! grep -rqE --include='*_test.go' "^func $name\(" .; then
-		echo "test-matrix: scripts/matrix-once.txt names $name, and there is no such test" >&2
-		exit 1
-	fi
-done
-
+once=$(scripts/once.sh scripts/matrix-once.txt)
 scripts/setup.sh npm
 # Under the user's cache, since a server never runs as root, and another user must reach its binaries.
 cache=${SEPTUM_MATRIX_DIR:-${TMPDIR:-/tmp}/septum-matrix-$(id -u)}
@@ -66,7 +59,7 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 go build -o "$work/pgrun" ./internal/pgtest/pgrun
-run=(go test -count=1 -vet=off -skip "^(${once//$'\n'/|})\$" -exec "$PWD/scripts/test-matrix.sh --on-each" "$@" "${packages[@]}")
+run=(go test -count=1 -vet=off -skip "$once" -exec "$PWD/scripts/test-matrix.sh --on-each" "$@" "${packages[@]}")
 for version in "${versions[@]}"; do
 	run=(env -u SEPTUM_POSTGRES_URL "SEPTUM_POSTGRES=local" "SEPTUM_POSTGRES_BIN=$cache/$version/native/bin" "$work/pgrun"
 		bash -c 'SEPTUM_MATRIX="$0=$SEPTUM_POSTGRES_URL ${SEPTUM_MATRIX:-}" exec "$@"' "$version" "${run[@]}")

@@ -13,9 +13,11 @@ package blobtest
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"time"
 
 	"github.com/septum-go/septum/blob"
@@ -159,11 +161,9 @@ func (s *session) mustNotBeSeen(key blob.Key, when string) error {
 
 // bytesOf is content that tells sizes and places apart.
 func bytesOf(size int) []byte {
+	var seed [32]byte
+	binary.LittleEndian.PutUint64(seed[:], uint64(size))
 	out := make([]byte, size)
-	x := uint32(size) + 1
-	for i := range out {
-		x = x*1664525 + 1013904223
-		out[i] = byte(x >> 24)
-	}
+	_, _ = rand.NewChaCha8(seed).Read(out) // never fails
 	return out
 }

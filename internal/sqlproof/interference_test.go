@@ -23,7 +23,7 @@ const (
 func trials(t *testing.T, total int) (int, uint64) {
 	t.Helper()
 	if testing.Short() { // the race detector's run: it looks for races, which show early
-		total /= 50
+		total /= 200
 	}
 	if s := os.Getenv(mutantsEnv); s != "" {
 		n, err := strconv.Atoi(s)
