@@ -157,6 +157,10 @@ func auditRelations(catalog *query.Catalog, options Options) ([]audit.Relation, 
 				typ := printedType{r.Type, base}
 				return append(printedPredicates(column, typ, FromSetting), printedPredicates(column, typ, FromLogin)...)
 			}})
+		last := &out[len(out)-1]
+		if last.Make = missingRelation(r, last.Schema); last.Tenant {
+			last.Add = missingColumn(r, last.Schema)
+		}
 	}
 	return out, nil
 }

@@ -26,6 +26,9 @@ type Relation struct {
 	Default func(base string) string
 	// Wall is the SQL that puts the relation behind the right policies.
 	Wall []string
+	// Make is the SQL that makes the relation where it is missing, as far as the catalog knows it, and Add its tenant column.
+	Make []string
+	Add  string
 }
 
 // Type is the type of a tenant column.

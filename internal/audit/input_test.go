@@ -98,6 +98,37 @@ func TestAWrongCatalogIsAnError(t *testing.T) {
 	require.NoError(t, tx.Rollback(t.Context()))
 }
 
+// What the catalog knows of a relation that is missing is made of it, by our SQL: a table with its columns, a tenant column.
+func TestMissingRelationsAreMade(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.catalog = query.MustCatalog(query.TenantColumn("tenant_id", query.UUID),
+		query.WithRelation(query.Relation{Name: "patients", Kind: query.TenantKind, Key: []string{"id"}, Columns: []query.Column{{Name: "tenant_id"}, {Name: "id", Type: "bigint"}, {Name: "name", Type: "text"}}}),
+		query.WithRelation(query.Relation{Name: `"Ward 7".beds`, Kind: query.TenantKind, Columns: []query.Column{{Name: "tenant_id"}, {Name: `"Size (cm)"`, Type: "numeric(5,1)"}}}),
+		query.WithRelation(query.Relation{Name: "units", Kind: query.GlobalKind, Key: []string{"unit"}, Columns: []query.Column{{Name: "unit", Type: "character varying(10)"}, {Name: "si", Type: "boolean[]"}}}),
+		query.WithRelation(query.Relation{Name: "unknown", Kind: query.TenantKind, Columns: []query.Column{{Name: "tenant_id"}, {Name: "id"}}}),
+		query.WithRelation(query.Relation{Name: "strange", Kind: query.GlobalKind, Columns: []query.Column{{Name: "id", Type: "int); drop table codes; --"}}}),
+		query.Tenant("hospitals_of", "lab.results", "encounters"), query.Global("codes"), query.WithRelation(query.Relation{Name: "settings", Kind: query.GlobalKind, Writable: true}))
+	h.sql(t, `drop table encounters, patients; truncate lab.results; alter table lab.results drop column tenant_id cascade; drop table hospitals; create view encounters as select 1 as id`)
+	mended := func() (none []string) {
+		for _, f := range findings(h.audit(t, rls.AuditOptions{})) {
+			if len(f.Mend) == 0 {
+				none = append(none, f.Rule+" "+f.Object)
+			}
+			for _, sql := range f.Mend {
+				h.sql(t, sql)
+			}
+		}
+		return none
+	}
+	want := []string{"SEP014 public.encounters", "SEP014 public.hospitals_of", "SEP014 public.strange", "SEP014 public.unknown"}
+	require.Equal(t, want, mended())
+	mended() // the new column may be NULL and has no index, which other rules find
+	left := findings(h.audit(t, rls.AuditOptions{}))
+	require.Len(t, left, len(want), left)
+	h.sql(t, `insert into "Ward 7".beds values ('11111111-1111-1111-1111-111111111111', 200.5); insert into units values ('m', '{t}'); select from codes`)
+}
+
 // A relation of the catalog is not there, is something else, or lacks its column.
 func TestMissingRelations(t *testing.T) {
 	t.Parallel()

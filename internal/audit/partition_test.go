@@ -22,9 +22,13 @@ func TestInsertsIntoPartitions(t *testing.T) {
 		create table folded_a partition of folded for values in ('a');
 		create table guarded (tenant_id uuid not null, word text check (word <> '')) partition by list (word); create index on guarded (tenant_id);
 		create table guarded_a partition of guarded for values in (''); create table guarded_b partition of guarded for values in ('b');
+		create table odd (tenant_id uuid not null, at date not null, primary key (tenant_id, at)) partition by range (at);
+		create table odd_1 partition of odd for values from ('2026-01-01') to ('2027-01-01') partition by range (at);
+		create table odd_1_a partition of odd_1 for values from ('2020-01-01') to ('2021-01-01'); -- which no row can reach
+		create table odd_1_b partition of odd_1 for values from ('2026-01-01') to ('2027-01-01'); alter table odd owner to {owner};
 		alter table visits owner to {owner}; alter table folded owner to {owner}; alter table guarded owner to {owner};
 		alter sequence told owner to {owner}`)
-	h.catalog = query.MustCatalog(query.TenantColumn("tenant_id", query.UUID), query.Tenant("patients", "encounters", "lab.results", "visits", "folded", "guarded"),
+	h.catalog = query.MustCatalog(query.TenantColumn("tenant_id", query.UUID), query.Tenant("patients", "encounters", "lab.results", "visits", "folded", "guarded", "odd"),
 		query.WithRelation(query.Relation{Name: "hospitals", Kind: query.TenantKind, Column: "id"}), query.Global("codes"),
 		query.WithRelation(query.Relation{Name: "settings", Kind: query.GlobalKind, Writable: true}))
 	require.NoError(t, rls.Apply(t.Context(), h.owner, h.catalog, rls.Options{AppRole: h.login}))

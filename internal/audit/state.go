@@ -52,7 +52,7 @@ func stateRules() []Rule {
 		{ID: "SEP014", Name: "relation-missing", Title: "A relation of the catalog is missing or can't carry policies", Severity: high, Evidence: byCatalog,
 			Threats: []string{"R02", "R10"}, References: enforcement,
 			Why:  "Statements were proved against a table that is not there, or is something else.",
-			Mend: "Run your migrations, which alone know the table, or correct the catalog; septum plan writes the SQL for a tenant column that is missing, and for package blob's schema. There is no SQL that this rule could know.",
+			Mend: "Run your migrations, or correct the catalog. A tenant column is added, empty, which septum plan fills; a table is made from the catalog where that has all columns and their types, as septum init writes them. For a table of which the catalog knows no columns, and a view in a table's place, there is no SQL that this rule could know.",
 			find: missing},
 	}
 }
@@ -212,13 +212,18 @@ func missing(d *database) []Finding {
 		show := fmt.Sprintf("select to_regclass(%s)", text(name))
 		switch {
 		case r == nil || r.declared == nil:
-			out = append(out, Finding{Object: name, Relation: name, What: "the catalog names " + name + " and the database does not have it", Show: show})
+			f := Finding{Object: name, Relation: name, What: "the catalog names " + name + " and the database does not have it", Show: show}
+			if declared.Make != nil {
+				f.Mend = slices.Concat(declared.Make, declared.Wall)
+			}
+			out = append(out, f)
 		case declared.Tenant && !r.isTable():
 			out = append(out, Finding{Object: name, Relation: name, Show: show,
 				What: fmt.Sprintf("%s is a %s, which can't carry policies; declare the tables behind it", name, r.is())})
 		case declared.Tenant && r.tenant == nil:
 			out = append(out, Finding{Object: name, Relation: name, What: name + " has no column " + quote(declared.Column) + ", its tenant column by the catalog",
-				Show: "select attname from pg_attribute where attnum > 0 and attrelid = " + text(name) + "::regclass"})
+				Show: "select attname from pg_attribute where attnum > 0 and attrelid = " + text(name) + "::regclass",
+				Mend: append([]string{declared.Add}, declared.Wall...)})
 		}
 	}
 	return out

@@ -109,6 +109,8 @@ func (k *foreignKey) judge() wanted {
 		to = slices.Index(k.toColumns, c.number)
 	}
 	switch {
+	case from < 0 && to < 0 && k.period():
+		return misplaced
 	case from < 0 && to < 0:
 		return widen
 	case from == to:
@@ -116,6 +118,9 @@ func (k *foreignKey) judge() wanted {
 	}
 	return misplaced
 }
+
+// period reports whether the key is one over time (PostgreSQL 18), which no unique index that is built beside writers can hold.
+func (k *foreignKey) period() bool { return strings.Contains(k.definition, ", PERIOD ") }
 
 // tenantKeys are a table's foreign keys to tenants' relations.
 func (t *table) tenantKeys() []*foreignKey {
@@ -142,8 +147,11 @@ func (w *writer) references(t *table) {
 		case misplaced:
 			// The root's key is its tenant column, so a reference to it by the child's tenant column is fine, and by another
 			// column it names a tenant as such.
-			w.obstacle(t.name, "the foreign key "+quote(k.name)+" has a tenant column on one side, or the two at different places",
-				"make it anew by a migration of your own, so that the tenant columns stand at the same place")
+			what := " has a tenant column on one side, or the two at different places"
+			if k.period() {
+				what = " is one over time and does not compare tenants"
+			}
+			w.obstacle(t.name, "the foreign key "+quote(k.name)+what, "make it anew by a migration of your own, so that the tenant columns stand at the same place")
 		case widen:
 			if !w.ready[k.to] {
 				continue // which has no key with the tenant to refer to; its obstacle is listed
