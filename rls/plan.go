@@ -207,7 +207,7 @@ func (r *Roadmap) mend(found []audit.Finding) {
 		titles[rule.ID] = rule.Title
 	}
 	for _, f := range found {
-		if planned[f.Rule] || f.Severity == string(Info) {
+		if planned[f.Rule] || f.Severity == string(Info) || r.drops(f.Object) {
 			continue
 		}
 		if len(f.Mend) == 0 {
@@ -223,6 +223,17 @@ func (r *Roadmap) mend(found []audit.Finding) {
 		}
 		r.Steps = append(r.Steps, step)
 	}
+}
+
+// drops reports whether an object is a function that an earlier run of a plan put up and that this one takes down.
+func (r *Roadmap) drops(object string) bool {
+	plain := func(name string) string { return strings.ReplaceAll(name, `"`, "") }
+	return slices.ContainsFunc(r.Steps, func(s PlanStep) bool {
+		return slices.ContainsFunc(s.SQL, func(sql string) bool {
+			name, found := strings.CutPrefix(sql, "drop function if exists ")
+			return found && "function "+plain(name) == plain(object)
+		})
+	})
 }
 
 func mendWords(id string) string {
