@@ -22,10 +22,10 @@ func missingRelation(r query.Relation, schema string) []string {
 	}
 	for _, c := range r.Columns {
 		typ := c.Type
-		if c.Name == r.Column && r.Kind == query.TenantKind {
-			typ = string(r.Type)
-		}
-		if !columnType.MatchString(typ) {
+		switch {
+		case c.Name == r.Column && r.Kind == query.TenantKind:
+			typ = r.Type.SQL()
+		case !columnType.MatchString(typ):
 			return nil
 		}
 		part := pgx.Identifier{c.Name}.Sanitize() + " " + typ
@@ -50,5 +50,5 @@ func missingRelation(r query.Relation, schema string) []string {
 
 // missingColumn is the SQL that adds the tenant column, which is empty then: septum plan fills it.
 func missingColumn(r query.Relation, schema string) string {
-	return "alter table " + pgx.Identifier{schema, r.Table()}.Sanitize() + " add column if not exists " + pgx.Identifier{r.Column}.Sanitize() + " " + string(r.Type)
+	return "alter table " + pgx.Identifier{schema, r.Table()}.Sanitize() + " add column if not exists " + pgx.Identifier{r.Column}.Sanitize() + " " + r.Type.SQL()
 }
