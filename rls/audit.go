@@ -168,7 +168,7 @@ func auditRelations(catalog *query.Catalog, options Options) ([]audit.Relation, 
 // auditType tells the engine what a tenant column should be.
 func auditType(t query.Type) audit.Type {
 	base := t.Base()
-	out := audit.Type{Name: string(t), SQL: t.SQL(), Cast: t.Setting(), UUID: base == query.UUID, Enum: base.IsEnum(), Is: func(declared string) bool {
+	out := audit.Type{Name: string(t), SQL: t.SQL(), UUID: base == query.UUID, Enum: base.IsEnum(), Is: func(declared string) bool {
 		live, err := query.ParseType(declared)
 		return err == nil && live == t
 	}}

@@ -91,7 +91,7 @@ func (s *session) copyOver(tc tenant.Context, into copyTarget, columns []pgconn.
 	if _, err := s.copyFrom(tc, table, into.list(), columns, into.source); err != nil {
 		return 0, "", err
 	}
-	sql := "insert into " + into.table + " (" + into.tenantColumn() + ", " + into.list() + ") select $1::" + into.relation.Type.SQL() + ", " + into.list() + " from " + table
+	sql := "insert into " + into.table + " (" + into.tenantColumn() + ", " + into.list() + ") select $1, " + into.list() + " from " + table
 	tag, err := s.pg.ExecParams(tc, sql, [][]byte{[]byte(into.tenant)}, nil, nil, nil).Close()
 	if s.status = s.pg.TxStatus(); err != nil {
 		return 0, "", s.judge(err)

@@ -35,7 +35,6 @@ type Relation struct {
 type Type struct {
 	Name string // as the catalog has it
 	SQL  string // as a column is declared with it
-	Cast string // what a tenant's id is cast to, to be compared with the column
 	// What ids look like: UUIDs, labels of an enum, numbers up to the largest one, or, with none of these, texts.
 	UUID, Enum bool
 	Largest    int64

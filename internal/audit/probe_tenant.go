@@ -62,8 +62,8 @@ func (r *runner) newcomer(x *relation) (string, error) {
 	}
 	id := ""
 	err := r.input.inTx(r.ctx, r.conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		return tx.QueryRow(r.ctx, fmt.Sprintf(`select coalesce((select e::text from unnest(enum_range(null::%s)) e
-			where not exists (select from %s where %s = e) limit 1), '')`, x.declared.Type.Cast, x.name, x.tenant.sql)).Scan(&id)
+		return tx.QueryRow(r.ctx, fmt.Sprintf(`select coalesce((select e from unnest($1::text[]) e
+			where not exists (select from %s where %s::text = e) limit 1), '')`, x.name, x.tenant.sql), r.labels).Scan(&id)
 	})
 	if sqlState(err) != "" {
 		return "", nil // it was dropped, or is locked: no other probe of it came to an end either

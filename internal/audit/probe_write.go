@@ -97,7 +97,7 @@ func (r *runner) insertAcross(x *relation, real []string) []try {
 		}
 		value := "null"
 		if c == x.tenant {
-			value = text(theirs) + "::" + x.declared.Type.Cast
+			value = text(theirs)
 		}
 		columns, values = append(columns, c.sql), append(values, value)
 	}
@@ -189,7 +189,7 @@ func (r *runner) writeRows(x *relation, real []string) error {
 	}
 	if x.tenant.may(x, "UPDATE") {
 		// Without WHERE, which would have the new row pass the policies for reading too.
-		sql := fmt.Sprintf("update %s set %s = %s::%s", x.name, x.tenant.sql, text(real[1]), x.declared.Type.Cast)
+		sql := fmt.Sprintf("update %s set %s = %s", x.name, x.tenant.sql, text(real[1]))
 		results, err := r.script(r.begin(scene{set: true, tenant: real[0]}, x), sql)
 		code := sqlState(err)
 		if err != nil && code == "" {
@@ -220,7 +220,7 @@ func (r *runner) takeKeys(x *relation, real []string) error {
 		}
 		value := "v." + c.sql
 		if c == x.tenant {
-			value = text(mine) + "::" + x.declared.Type.Cast
+			value = text(mine)
 		}
 		columns, values = append(columns, c.sql), append(values, value)
 	}
@@ -228,7 +228,7 @@ func (r *runner) takeKeys(x *relation, real []string) error {
 	sql := []string{
 		fmt.Sprintf("begin; set local search_path = pg_catalog, pg_temp; set local lock_timeout = %d; set local statement_timeout = %d",
 			max(1, r.input.LockTimeout.Milliseconds()), max(1, r.input.StatementTimeout.Milliseconds())),
-		fmt.Sprintf("select set_config('septum_audit.row', to_jsonb(v)::text, true) is null from %s v where %s = %s::%s limit 1", x.name, x.tenant.sql, text(real[1]), x.declared.Type.Cast),
+		fmt.Sprintf("select set_config('septum_audit.row', to_jsonb(v)::text, true) is null from %s v where %s = %s limit 1", x.name, x.tenant.sql, text(real[1])),
 		become(r.login),
 		"set local " + settingName(r.input.Setting) + " = " + text(mine),
 		fmt.Sprintf(`insert into %[1]s (%[2]s) overriding system value select %[3]s
