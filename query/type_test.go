@@ -141,6 +141,11 @@ func TestCastsOfTheTenant(t *testing.T) {
 		{query.Enum("site"), "site", ""}, {query.Enum("site"), "public.site", ""}, {query.Enum("site"), "pg_catalog.site", "SEP-"},
 		{query.Enum("name"), "name", "SEP-"}, // that is the server's
 		{query.Domain("app.id", query.UUID), "app.id", ""}, {query.Domain("app.id", query.UUID), "uuid", ""},
+		// A domain over a text can have a length, to which the cast cuts an id off, or a collation of its own.
+		{query.Domain("code", query.Varchar), "code", "SEP-"}, {query.Domain("code", query.Varchar), "text", ""}, {query.Domain("code", query.Char), "code", "SEP-"},
+		{query.Domain("code", query.Text), "public.code", "SEP-"}, {query.Domain("ward", query.SmallInt), "ward", ""},
+		// A bare name is the server's type first: "char" keeps one letter, and xid 32 bits.
+		{query.Domain(`"char"`, query.Integer), `"char"`, "SEP-"}, {query.Domain("xid", query.BigInt), "xid", "SEP-"}, {query.Domain("xid", query.BigInt), "public.xid", ""},
 	} {
 		catalog, err := query.NewCatalog(query.TenantColumn("tenant_id", c.typ), query.Tenant("patients"))
 		require.NoError(t, err)
@@ -169,4 +174,10 @@ func TestTheTenantInAPlaceOfAnotherType(t *testing.T) {
 		_, err = query.Static(catalog, `select id from patients where tenant_id = @tenant and sort = @tenant`)
 		require.NoError(t, err)
 	}
+	catalog, err := query.NewCatalog(query.TenantColumn("tenant_id", query.Domain("code", query.Text)), query.Tenant("patients"))
+	require.NoError(t, err)
+	_, err = query.Static(catalog, `select @tenant::code from patients where tenant_id = @tenant`)
+	require.ErrorContains(t, err, "SEP-T10", "the domain's collation would be that of the comparison")
+	_, err = query.Static(catalog, `select @name::code from patients where tenant_id = @tenant`)
+	require.NoError(t, err, "another value may have any type of a tenant column")
 }

@@ -91,11 +91,11 @@ func (p *posture) writers(name string, oid uint32, unwanted ...string) error {
 
 // column looks at the tenant column, and gives its type as the server prints it.
 func (p *posture) column(r query.Relation, oid uint32) (printedType, error) {
-	var notNull bool
+	var notNull, vague bool
 	var typ string
 	out := printedType{Type: r.Type}
-	err := p.conn.QueryRow(p.ctx, `select attnotnull, `+livetype.Declared("atttypid")+`, `+livetype.Base("atttypid")+` from pg_attribute
-		where attrelid = $1 and attname = $2 and attnum > 0 and not attisdropped`, oid, r.Column).Scan(&notNull, &typ, &out.base)
+	err := p.conn.QueryRow(p.ctx, `select attnotnull, `+livetype.Vague("attcollation", "atttypid")+`, `+livetype.Declared("atttypid")+`, `+livetype.Base("atttypid")+`
+		from pg_attribute where attrelid = $1 and attname = $2 and attnum > 0 and not attisdropped`, oid, r.Column).Scan(&notNull, &vague, &typ, &out.base)
 	object := r.Name + "." + r.Column
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -106,6 +106,10 @@ func (p *posture) column(r query.Relation, oid uint32) (printedType, error) {
 	}
 	if !notNull {
 		p.add(ColumnNullable, object, "the tenant column may be NULL, and such rows are nobody's", "alter table … set not null")
+	}
+	if vague {
+		p.add(ColumnCollation, object, "under the tenant column's collation two ids can be equal, so one tenant sees another's rows",
+			`give it a deterministic one, as in alter table … alter column … type … collate "default"`)
 	}
 	if live, err := query.ParseType(typ); err != nil || live != r.Type {
 		p.add(ColumnType, object, fmt.Sprintf("the tenant column is %s, the catalog says %s", typ, r.Type), "make them the same")

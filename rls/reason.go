@@ -36,6 +36,7 @@ const (
 	ColumnMissing    Code = "column_missing"     // the tenant column is not there
 	ColumnNullable   Code = "column_nullable"    // R20
 	ColumnType       Code = "column_type"        // R20
+	ColumnCollation  Code = "column_collation"   // R20: two ids are equal under it
 	PrivilegeExtra   Code = "privilege_extra"    // TRUNCATE, TRIGGER, REFERENCES (R15), or writing to a read-only global
 	LoginsTable      Code = "logins_table"       // septum.logins is missing, or not what Policies makes (R07)
 	PlaceShared      Code = "place_shared"       // a tenant's own login reaches the tables that others share

@@ -53,7 +53,16 @@ type house struct {
 	catalog      *query.Catalog
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t *testing.T) *house { return newHouseOf(t, schema, catalog) }
+
+// texts is the same where a tenant's id is a text.
+var texts = query.MustCatalog(query.TenantColumn("tenant_id", query.Text),
+	query.Tenant("patients", "encounters", "lab.results"),
+	query.WithRelation(query.Relation{Name: "hospitals", Kind: query.TenantKind, Column: "id"}),
+	query.Global("codes"),
+	query.WithRelation(query.Relation{Name: "settings", Kind: query.GlobalKind, Writable: true}))
+
+func newHouseOf(t *testing.T, schema string, catalog *query.Catalog) *house {
 	t.Helper()
 	h := &house{Database: rlstest.New(t, rlstest.Schema(schema), rlstest.Seed(seed)), catalog: catalog}
 	h.owner, h.admin = h.Owner(t), h.Admin(t)
@@ -147,6 +156,7 @@ type fault struct {
 	undo       string // SQL that takes back what reaches beyond the database
 	options    rls.AuditOptions
 	others     bool // other rules object as well, and are mended in the same go
+	texts      bool // in a hospital whose tenants' ids are texts
 }
 
 // testFaults builds each fault on a real server: it is found, shown by our query, mended by our SQL, and then nothing is
@@ -161,7 +171,11 @@ func testFaults(t *testing.T, faults []fault) {
 		seen[f.rule] = true
 		t.Run(f.rule+" "+f.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t)
+			of, declared := schema, catalog
+			if f.texts {
+				of, declared = strings.ReplaceAll(schema, "uuid", "text"), texts
+			}
+			h := newHouseOf(t, of, declared)
 			if f.undo != "" {
 				t.Cleanup(func() { h.cleanUp(t, f.undo) })
 			}

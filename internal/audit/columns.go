@@ -41,14 +41,27 @@ func columnRules() []Rule {
 					if r.tenant == nil || r.declared.Type.Is(r.tenant.declared) {
 						return Finding{}, false
 					}
-					var mend []string
-					for _, p := range r.policies {
-						mend = append(mend, "drop policy "+quote(p.name)+" on "+r.name)
-					}
-					mend = append(mend, fmt.Sprintf("alter table %s alter column %s type %s using %s::text::%s", r.name, r.tenant.sql, r.declared.Type.SQL, r.tenant.sql, r.declared.Type.SQL))
 					return Finding{What: fmt.Sprintf("the tenant column %s of %s is %s; the catalog says %s", r.tenant.sql, r.name, r.tenant.typ, r.declared.Type.Name),
 						Show: fmt.Sprintf("select format_type(atttypid, atttypmod) from pg_attribute where attrelid = %s::regclass and attname = %s", text(r.name), text(r.tenant.name)),
-						Mend: append(mend, d.wall(r)...)}, true
+						Mend: d.retype(r, r.declared.Type.SQL, r.declared.Type.SQL)}, true
+				})
+			}},
+		{ID: "SEP018", Name: "tenant-collation", Title: "Two tenants' ids can be equal under the tenant column's collation", Severity: high, Evidence: byCatalog,
+			Threats: []string{"R20"}, References: []string{asvsTenants, hipaaAccess, nistEnforce},
+			Why:  "A nondeterministic collation takes Mary and mary for one: statements and policies compare under it, and each sees the other's rows.",
+			Mend: "Give the column a deterministic collation; in place of a domain that has such a one, take the type below it, in the catalog too.",
+			find: func(d *database) []Finding {
+				return d.eachTenant(func(r *relation) (Finding, bool) {
+					if r.tenant == nil || !r.tenant.vague {
+						return Finding{}, false
+					}
+					what, typ := fmt.Sprintf("the tenant column %s of %s has a collation under which two ids can be equal", r.tenant.sql, r.name), r.tenant.typ
+					if strings.HasPrefix(r.tenant.declared, "domain ") { // no domain can be given another collation
+						typ = r.tenant.base
+						what += "; it comes from its domain, so let the catalog say " + typ
+					}
+					return Finding{What: what, Mend: d.retype(r, typ+` collate "default"`, typ),
+						Show: fmt.Sprintf("select attcollation::regcollation from pg_attribute where attrelid = %s::regclass and attname = %s", text(r.name), text(r.tenant.name))}, true
 				})
 			}},
 		{ID: "SEP066", Name: "no-tenant-index", Title: "No index of a tenant relation starts with the tenant column", Severity: low, Evidence: byCatalog,

@@ -109,7 +109,14 @@ type relation struct {
 	bound             string    // of a partition, as the server prints it
 	split             string    // strategy of a partitioned relation, and the columns that it is split by; 0 for an expression
 	splitBy           []int16
-	unseen            bool // somebody held it, so what the server would have had to print was not read
+	views             []view // that name a tenant column to be changed, each behind those that it reads
+	unseen            bool   // somebody held it, so what the server would have had to print was not read
+}
+
+// view is one to be dropped and made anew.
+type view struct {
+	drop string
+	make []string
 }
 
 type column struct {
@@ -117,6 +124,7 @@ type column struct {
 	name, sql, typ      string // sql is the name, quoted where needed
 	declared, base      string // the type as a catalog would write it, and the one below all domains as the server prints it
 	notNull             bool
+	vague               bool // two ids can be equal under its collation
 	identity, generated string
 	defaults            string // the default's text
 }

@@ -40,6 +40,9 @@ func TestKeyFaults(t *testing.T) {
 // R20, R06: the tenant column and its indexes.
 func TestColumnFaults(t *testing.T) {
 	t.Parallel()
+	const open = `do $$ declare p record; begin
+		for p in select * from pg_policies loop execute format('drop policy %I on %I.%I', p.policyname, p.schemaname, p.tablename); end loop; end $$;`
+	const folded = `create collation folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false);`
 	const loose = `alter table lab.results drop constraint results_pkey; alter table lab.results add unique (tenant_id, id);`
 	testFaults(t, []fault{
 		{rule: "SEP015", name: "R20 nullable", object: "lab.results", fault: loose + `alter table lab.results alter tenant_id drop not null`,
@@ -47,6 +50,24 @@ func TestColumnFaults(t *testing.T) {
 		{rule: "SEP016", name: "R20 another type", object: "lab.results", others: true,
 			fault:    `drop policy septum_app on lab.results; drop policy septum_floor on lab.results; alter table lab.results alter tenant_id type varchar(36)`,
 			nearMiss: `alter table lab.results add column other varchar(36)`},
+		{rule: "SEP016", name: "R20 another type below keys, a default and views", object: "public.patients", others: true,
+			fault: open + `alter table patients drop constraint patients_tenant_id_fkey; alter table encounters drop constraint encounters_tenant_id_patient_id_fkey;
+				alter table hospitals alter id type varchar(36); alter table patients alter tenant_id type text; alter table encounters alter tenant_id type text;
+				alter table patients add foreign key (tenant_id) references hospitals, alter tenant_id set default current_setting('septum.tenant', true);
+				alter table encounters add foreign key (tenant_id, patient_id) references patients (tenant_id, id) on delete cascade;
+				create view names with (security_invoker) as select tenant_id, name from patients; create view "All names" with (security_invoker, security_barrier) as select * from names;
+				alter view names owner to {owner}`},
+		{rule: "SEP018", name: "R20 a collation", object: "public.hospitals", others: true, texts: true,
+			fault: open + folded + `alter table patients drop constraint patients_tenant_id_fkey;
+				alter table hospitals alter id type text collate folded; alter table patients alter tenant_id type text collate folded;
+				alter table patients add foreign key (tenant_id) references hospitals`,
+			nearMiss: `create collation exact (provider = icu, locale = 'de', deterministic = true); alter table patients alter name type text collate folded;
+				create index on patients (tenant_id, (name collate exact))`},
+		{rule: "SEP018", name: "R20 a collation and a length", object: "lab.results", others: true, texts: true,
+			fault: open + folded + `alter table lab.results alter tenant_id type varchar(40) collate folded`},
+		{rule: "SEP060", name: "R13 an index under another collation", object: "index folded on public.patients", texts: true,
+			fault:    folded + `create unique index folded on patients (tenant_id collate folded, name)`,
+			nearMiss: `create unique index here on patients (tenant_id collate "C", name)`},
 		{rule: "SEP066", name: "R20 no index", object: "lab.results", fault: `alter table lab.results drop constraint results_pkey`,
 			nearMiss: `drop index lab.results_tenant_id_idx; create index on lab.results (tenant_id, value)`},
 		{rule: "SEP067", name: "R20 an index without it", object: "index by_ward on public.encounters", fault: `create index by_ward on encounters (ward desc, tenant_id) where id > 0`,

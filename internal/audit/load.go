@@ -47,7 +47,7 @@ func load(ctx context.Context, conn *pgx.Conn, in Input, around bool) (*database
 		for _, step := range []func() error{
 			l.server, l.loadRoles, l.memberships, l.reach, l.loadSettings, l.databaseACL,
 			l.loadSchemas, l.loadRelations, l.rights, l.rightsOfOthers, l.columns, l.inheritance, l.bounds, l.loadConstraints, l.loadIndexes, l.definitions,
-			l.loadPolicies, l.loadRewrites, l.loadFunctions, l.functionRights, l.functionCalls, l.loadTriggers,
+			l.loadPolicies, l.loadRewrites, l.loadViews, l.loadFunctions, l.functionRights, l.functionCalls, l.loadTriggers,
 			l.loadPublications, l.loadEventTriggers, l.loadDefaults, l.loadLargeObjects, l.loadCatalogRights,
 			l.loadParameterRights, l.loadServerFunctions, l.loadMarked,
 		} {

@@ -89,11 +89,11 @@ func (l *loader) columns() error {
 	var on oid
 	var c column
 	err := l.each(`select a.attrelid, a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmod), `+livetype.Declared("a.atttypid")+`,
-			`+livetype.Base("a.atttypid")+`, a.attnotnull, a.attidentity::text, a.attgenerated::text, case when a.attrelid = any($1) then '' else coalesce(pg_get_expr(d.adbin, d.adrelid), '') end
+			`+livetype.Base("a.atttypid")+`, a.attnotnull, `+livetype.Vague("a.attcollation", "a.atttypid")+`, a.attidentity::text, a.attgenerated::text, case when a.attrelid = any($1) then '' else coalesce(pg_get_expr(d.adbin, d.adrelid), '') end
 		from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
 			left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 		where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f') and not `+theServers("c.oid"), []any{l.held},
-		[]any{&on, &c.number, &c.name, &c.typ, &c.declared, &c.base, &c.notNull, &c.identity, &c.generated, &c.defaults}, func() {
+		[]any{&on, &c.number, &c.name, &c.typ, &c.declared, &c.base, &c.notNull, &c.vague, &c.identity, &c.generated, &c.defaults}, func() {
 			if r := l.relations[on]; r != nil {
 				made := c
 				made.sql = quote(c.name)
@@ -166,14 +166,16 @@ func (l *loader) loadIndexes() error {
 	var on oid
 	var keys []int16
 	var classes []oid
+	var vague []bool
 	return l.each(`select i.indexrelid, i.indrelid, c.relname::text, i.indisunique, i.indisprimary, i.indisexclusion, (i.indkey::int2[])[0:i.indnkeyatts - 1],
-			(i.indclass::oid[])[0:i.indnkeyatts - 1], am.amname::text, i.indpred is not null, c.relispartition,
+			(i.indclass::oid[])[0:i.indnkeyatts - 1],
+			array(select coalesce((select not k.collisdeterministic from pg_collation k where k.oid = x.of), false) from unnest(i.indcollation::oid[]) with ordinality as x(of, at) order by at), am.amname::text, i.indpred is not null, c.relispartition,
 			case when i.indexprs is null then '{}' else array(select distinct p.proname::text
 				from regexp_matches(i.indexprs::text, ':(?:funcid|opfuncid) (\d+)', 'g') as m join pg_proc p on p.oid = m[1]::oid
 				where not p.proleakproof order by 1) end
 		from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am am on am.oid = c.relam
 		where i.indrelid >= 16384 and i.indisvalid order by i.indexrelid`, nil,
-		[]any{&x.oid, &on, &x.name, &x.unique, &x.primary, &x.exclusion, &keys, &classes, &x.method, &x.partial, &x.inherited, &names},
+		[]any{&x.oid, &on, &x.name, &x.unique, &x.primary, &x.exclusion, &keys, &classes, &vague, &x.method, &x.partial, &x.inherited, &names},
 		func() {
 			r := l.relations[on]
 			if r == nil {
@@ -181,6 +183,13 @@ func (l *loader) loadIndexes() error {
 			}
 			made := x
 			made.relation, made.keys, made.constraint, made.leaky = r, slices.Clone(keys), constraints[x.oid], slices.Clone(names)
+			if whose := r.whose(); whose != nil && !whose.vague {
+				for i := range made.keys {
+					if made.keys[i] == whose.number && i < len(vague) && vague[i] {
+						made.keys[i] = 0 // here two tenants can be one
+					}
+				}
+			}
 			for i, class := range classes {
 				if r.tenant != nil && made.keys[i] == r.tenant.number {
 					continue // the policy itself compares it, and waits for no other condition
@@ -201,7 +210,7 @@ func (l *loader) definitions() error {
 	for _, r := range l.sorted {
 		for _, c := range r.constraints {
 			key := r.whose() != nil && len(c.columns) > 0 && !slices.Contains(c.columns, r.whose().number)
-			if c.kind != "n" && !r.unseen && (key || !c.validated || c.kind == "x" || c.to != nil && c.to.tenant != nil) {
+			if c.kind != "n" && !r.unseen && (key || !c.validated || c.kind == "x" || c.to != nil && (c.to.tenant != nil || r.tenant != nil)) {
 				constraints[c.oid] = c
 				ids = append(ids, c.oid)
 			}

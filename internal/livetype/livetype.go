@@ -20,6 +20,13 @@ func Base(oid string) string {
 		else format_type(t.oid, null) end from pg_type t where t.oid = OID)`, "OID", oid)
 }
 
+// Vague is an SQL expression for whether two texts can be equal that are not the same: under a nondeterministic collation, which
+// the expression collation gives, or which is that of the type with the oid that typ gives. It is citext by another way.
+func Vague(collation, typ string) string {
+	return `exists (select from pg_collation k where not k.collisdeterministic and (k.oid = ` + collation +
+		` or k.oid = (select t.typcollation from pg_type t where t.oid = ` + typ + `)))`
+}
+
 // bases walks down from the domain t.
 const bases = `with recursive base as (select t.oid, t.typtype, t.typbasetype, t.typname, t.typnamespace
 			union all select c.oid, c.typtype, c.typbasetype, c.typname, c.typnamespace from base b join pg_type c on c.oid = b.typbasetype)`

@@ -51,7 +51,8 @@ type Catalog struct {
 	relations map[string]*Relation // by schema + "." + name; neither may hold a NUL, and lookups join the same way
 	functions map[string]bool
 	types     map[string]bool
-	// tenantTypes are the types of the tenant columns: the server's by name, the users' as relations are.
+	// tenantTypes are the types of the tenant columns: the server's by name, the users' as relations are. They map to
+	// whether a cast to them leaves an id what it is.
 	tenantTypes map[string]bool
 	// lossy says that a parameter of a wrong type could be compared with a tenant column.
 	lossy bool
@@ -81,7 +82,8 @@ func NewCatalog(relations []Relation, functions []string, types ...string) (*Cat
 		if r.Kind == Tenant {
 			c.tenantTypes[r.Type] = true
 			if r.TypeName != "" {
-				c.tenantTypes[relationKey(r.TypeSchema, r.TypeName)] = true
+				// A domain over a text can have a length, to which a cast cuts an id off, and a collation under which two are equal.
+				c.tenantTypes[relationKey(r.TypeSchema, r.TypeName)] = r.Type != "text" && r.Type != "varchar" && r.Type != "char"
 			}
 			c.lossy = c.lossy || r.Type != "uuid" && r.Type != "enum"
 		}

@@ -110,6 +110,15 @@ var harmlessTypes = words(`
 	tsmultirange tsquery tsrange tstzmultirange tstzrange tsvector uuid varbit varchar xml
 `)
 
+// otherTypes are the rest of the server's types: by a bare name of theirs it never means a user's.
+var otherTypes = words(`
+	aclitem any anyarray anycompatible anycompatiblearray anycompatiblemultirange anycompatiblenonarray anycompatiblerange
+	anyelement anyenum anymultirange anynonarray anyrange char cid cstring event_trigger fdw_handler gtsvector
+	index_am_handler int2vector internal language_handler oid8 oidvector record refcursor regclass regcollation regconfig
+	regdatabase regdictionary regnamespace regoper regoperator regproc regprocedure regrole regtype table_am_handler tid
+	trigger tsm_handler txid_snapshot unknown void xid xid8
+`)
+
 // builtinOperators are the symbols in pg_operator of PostgreSQL 15 to 18. A symbol outside of it is a user's operator, and
 // so a user's function.
 var builtinOperators = words(`

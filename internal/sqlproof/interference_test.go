@@ -50,64 +50,83 @@ func TestMutantsDoNotInterfere(t *testing.T) {
 	t.Parallel()
 	total, seed := trials(t, 200_000)
 	const workers = 2
-	var seeds []string
-	for _, file := range corpusFiles {
-		for _, tc := range readCorpus(t, file) {
-			seeds = append(seeds, tc.sql)
-		}
-	}
 	catalogs := []*Catalog{corpusCatalog(t), closedCatalog(t)}
-	var mu sync.Mutex
-	var sum tally
-	seen := map[string]bool{}
-	var wg sync.WaitGroup
+	seeds := corpusStatements(t)
+	known := &statements{}
+	sums := make(chan tally, workers)
 	for worker := range workers {
 		w := newWorlds(t)
 		m := newMutator(seed+uint64(worker), seeds)
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			var own tally
-			for own.proved < total/workers {
-				sql := m.next()
-				if sql == "" || len(sql) > 4000 {
-					continue
-				}
-				proof, err := Prove(sql, catalogs[own.proved%2], 1, AllowMerge)
-				own.proved++
-				if err != nil {
-					continue
-				}
-				own.accepted++
-				mu.Lock()
-				known := seen[sql]
-				seen[sql] = true
-				mu.Unlock()
-				if known || volatile.MatchString(sql) {
-					continue
-				}
-				how, ran := w.differ(context.Background(), sql, writing.MatchString(sql))
-				if ran {
-					own.ran++
-				}
-				if how != "" {
-					own.interfered++
-					if own.interfered < 5 {
-						t.Errorf("interferes: %s\n%s\n%s", sql, proof, how)
-					}
-				}
-			}
-			mu.Lock()
-			sum.add(own)
-			mu.Unlock()
-		}()
+		go func() { sums <- w.try(t, m, catalogs, known, total/workers) }()
 	}
-	wg.Wait()
+	var sum tally
+	for range workers {
+		sum.add(<-sums)
+	}
 	t.Logf("mutants: proved %d, accepted %d, executed %d, interfered %d", sum.proved, sum.accepted, sum.ran, sum.interfered)
 	require.Zero(t, sum.interfered)
 	if total >= 200_000 {
 		require.Greater(t, sum.ran, total/200, "too few mutants ran to say anything")
 	}
+}
+
+// corpusStatements are those of the corpus files.
+func corpusStatements(t *testing.T) (list []string) {
+	t.Helper()
+	for _, file := range corpusFiles {
+		for _, tc := range readCorpus(t, file) {
+			list = append(list, tc.sql)
+		}
+	}
+	return list
+}
+
+// statements are those that were tried.
+type statements struct {
+	sync.Mutex
+	seen map[string]bool
+}
+
+// add reports whether a statement is new.
+func (s *statements) add(sql string) bool {
+	s.Lock()
+	defer s.Unlock()
+	if s.seen == nil {
+		s.seen = map[string]bool{}
+	}
+	known := s.seen[sql]
+	s.seen[sql] = true
+	return !known
+}
+
+// try proves mutants, and runs those that are accepted.
+func (w *worlds) try(t *testing.T, m *mutator, catalogs []*Catalog, known *statements, total int) (sum tally) {
+	for sum.proved < total {
+		sql := m.next()
+		if sql == "" || len(sql) > 4000 {
+			continue
+		}
+		proof, err := Prove(sql, catalogs[sum.proved%len(catalogs)], 1, AllowMerge)
+		sum.proved++
+		if err != nil {
+			continue
+		}
+		sum.accepted++
+		if !known.add(sql) || volatile.MatchString(sql) {
+			continue
+		}
+		how, ran := w.differ(context.Background(), sql, writing.MatchString(sql))
+		if ran {
+			sum.ran++
+		}
+		if how != "" {
+			sum.interfered++
+			if sum.interfered < 5 {
+				t.Errorf("interferes: %s\n%s\n%s", sql, proof, how)
+			}
+		}
+	}
+	return sum
 }
 
 type tally struct{ proved, accepted, ran, interfered int }

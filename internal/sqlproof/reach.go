@@ -133,8 +133,9 @@ func (p *prover) typeName(t *ast.TypeName) {
 	}
 	name := parts[len(parts)-1]
 	builtin := len(parts) == 1 || (len(parts) == 2 && parts[0] == "pg_catalog")
+	tenants, _ := p.catalog.tenantType(t)
 	switch {
-	case builtin && harmlessTypes[strings.TrimPrefix(name, "_")], p.catalog.types[strings.Join(parts, ".")], p.catalog.isTenantType(t):
+	case builtin && harmlessTypes[strings.TrimPrefix(name, "_")], p.catalog.types[strings.Join(parts, ".")], tenants:
 	case len(parts) <= 2 && p.catalog.relation(strings.Join(parts[:len(parts)-1], ""), name) != nil:
 		// The row type of a declared relation.
 	case builtin && strings.HasPrefix(name, "reg"):
@@ -174,18 +175,28 @@ func declaredType(t *ast.TypeName) string {
 	return ""
 }
 
-// isTenantType reports whether a cast to the type leaves a tenant's id what it is, and to be compared with a tenant column: the
-// type is one of theirs, or text where they are varchar, as which the server compares those.
-func (c *Catalog) isTenantType(t *ast.TypeName) bool {
-	if known := declaredType(t); known != "" {
-		return c.tenantTypes[known] || known == "text" && c.tenantTypes["varchar"]
+// tenantType reports whether a type is one of the tenant columns', or text where they are varchar, as which the server compares
+// those, and whether a cast to it leaves a tenant's id what it is.
+func (c *Catalog) tenantType(t *ast.TypeName) (known, exact bool) {
+	if name := declaredType(t); name != "" {
+		known = c.tenantTypes[name] || name == "text" && c.tenantTypes["varchar"]
+		return known, known
 	}
 	id, ok := names(t.GetNames())
 	if !ok || t.Setof || t.PctType || len(t.Typmods) > 0 || len(t.ArrayBounds) > 0 {
-		return false
+		return false, false
 	}
-	if len(id) == 1 && !harmlessTypes[id[0]] && !strings.HasPrefix(id[0], "pg_") {
+	if len(id) == 1 && !harmlessTypes[id[0]] && !otherTypes[id[0]] && !strings.HasPrefix(id[0], "pg_") {
 		id = []string{DefaultSchema, id[0]}
 	}
-	return len(id) == 2 && c.tenantTypes[relationKey(id[0], id[1])]
+	if len(id) == 2 {
+		exact, known = c.tenantTypes[relationKey(id[0], id[1])]
+	}
+	return known, exact
+}
+
+// isTenantType reports whether a cast to the type leaves a tenant's id what it is, and to be compared with a tenant column.
+func (c *Catalog) isTenantType(t *ast.TypeName) bool {
+	_, exact := c.tenantType(t)
+	return exact
 }

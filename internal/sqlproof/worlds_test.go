@@ -26,18 +26,23 @@ var worldSQL string
 type worlds struct {
 	conns  [3]*pgconn.PgConn
 	before [3]string // fingerprints of other tenants' rows
+	own    string    // tenant 1's id
+	prints string    // the SQL of a fingerprint
 }
 
 // turned is the third world.
 const turned = 2
 
 // newWorlds gives a test databases of its own, since locks of another test would tell worlds apart.
-func newWorlds(t testing.TB) *worlds {
+func newWorlds(t testing.TB) *worlds { return newWorldsOf(t, "1", "") }
+
+// newWorldsOf is the same where a script gave the tenant columns another type, and tenant 1 that id.
+func newWorldsOf(t testing.TB, own, retype string) *worlds {
 	t.Helper()
 	ctx := context.Background()
-	urls, err := worldURLs()
+	urls, err := worldURLs(retype)
 	require.NoError(t, err)
-	w := &worlds{}
+	w := &worlds{own: own, prints: strings.ReplaceAll(fingerprintSQL, "$own", own)}
 	for i, url := range urls {
 		conn, err := pgconn.Connect(ctx, url)
 		require.NoError(t, err)
@@ -58,14 +63,14 @@ const turnSQL = `CREATE TABLE turned AS SELECT * FROM %[1]s ORDER BY ctid DESC; 
 	INSERT INTO %[1]s SELECT * FROM turned; DROP TABLE turned;`
 
 // worldURLs clones the databases from templates that the server makes once for each key; they go with the server.
-func worldURLs() (urls [3]string, err error) {
+func worldURLs(retype string) (urls [3]string, err error) {
 	ctx := context.Background()
 	server, err := pgtest.Shared()
 	if err != nil {
 		return urls, err
 	}
 	for i := range urls {
-		script := schemaSQL + strings.ReplaceAll(worldSQL, "$world", strconv.Itoa(i%turned))
+		script := schemaSQL + strings.ReplaceAll(worldSQL, "$world", strconv.Itoa(i%turned)) + retype
 		for _, table := range []string{"tenants", "patients", "visits", "invoices", "icd10_codes"} {
 			if i == turned {
 				script += fmt.Sprintf(turnSQL, table)
@@ -127,7 +132,9 @@ func (w *worlds) run(ctx context.Context, i int, sql string, writes bool) (o out
 	}
 	values := make([][]byte, len(sd.ParamOIDs))
 	for n, oid := range sd.ParamOIDs {
-		values[n] = []byte(paramText(oid, n))
+		if values[n] = []byte(paramText(oid, n)); n == 0 && w.own != "1" {
+			values[n] = []byte(w.own)
+		}
 	}
 	result := conn.ExecPrepared(ctx, "", values, nil, nil).Read()
 	o.err, o.code, o.tag = result.Err, sqlState(result.Err), result.CommandTag.String()
@@ -151,15 +158,15 @@ func (w *worlds) run(ctx context.Context, i int, sql string, writes bool) (o out
 }
 
 const fingerprintSQL = `SELECT
-	(SELECT md5(string_agg(x::text, ',' ORDER BY x::text)) FROM (SELECT 'p' || p::text FROM patients p WHERE tenant_id IS DISTINCT FROM 1
-		UNION ALL SELECT 'v' || v::text FROM visits v WHERE tenant_id IS DISTINCT FROM 1 UNION ALL SELECT 'i' || i::text FROM invoices i WHERE tenant_id IS DISTINCT FROM 1
-		UNION ALL SELECT 't' || t::text FROM tenants t WHERE id IS DISTINCT FROM 1 UNION ALL SELECT 'c' || c::text FROM icd10_codes c) x),
-	(SELECT md5(string_agg(x::text, ',' ORDER BY x::text)) FROM (SELECT 'p' || p::text FROM patients p WHERE tenant_id = 1
-		UNION ALL SELECT 'v' || v::text FROM visits v WHERE tenant_id = 1 UNION ALL SELECT 'i' || i::text FROM invoices i WHERE tenant_id = 1
-		UNION ALL SELECT 't' || t::text FROM tenants t WHERE id = 1) x)`
+	(SELECT md5(string_agg(x::text, ',' ORDER BY x::text)) FROM (SELECT 'p' || p::text FROM patients p WHERE tenant_id::text IS DISTINCT FROM '$own'
+		UNION ALL SELECT 'v' || v::text FROM visits v WHERE tenant_id::text IS DISTINCT FROM '$own' UNION ALL SELECT 'i' || i::text FROM invoices i WHERE tenant_id::text IS DISTINCT FROM '$own'
+		UNION ALL SELECT 't' || t::text FROM tenants t WHERE id::text IS DISTINCT FROM '$own' UNION ALL SELECT 'c' || c::text FROM icd10_codes c) x),
+	(SELECT md5(string_agg(x::text, ',' ORDER BY x::text)) FROM (SELECT 'p' || p::text FROM patients p WHERE tenant_id::text = '$own'
+		UNION ALL SELECT 'v' || v::text FROM visits v WHERE tenant_id::text = '$own' UNION ALL SELECT 'i' || i::text FROM invoices i WHERE tenant_id::text = '$own'
+		UNION ALL SELECT 't' || t::text FROM tenants t WHERE id::text = '$own') x)`
 
 func (w *worlds) fingerprint(ctx context.Context, i int) (others, own string) {
-	r := w.conns[i].ExecParams(ctx, fingerprintSQL, nil, nil, nil, nil).Read()
+	r := w.conns[i].ExecParams(ctx, w.prints, nil, nil, nil, nil).Read()
 	if r.Err != nil || len(r.Rows) != 1 {
 		return fmt.Sprint(r.Err), ""
 	}
