@@ -13,6 +13,9 @@ export PATH := $(CURDIR)/.bin:$(PATH)
 # One PostgreSQL for all packages of a run; see internal/pgtest.
 WITH_POSTGRES := go run ./internal/pgtest/pgrun
 
+# Tests wait for servers, so more packages run beside each other than there are processors.
+export JOBS := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n + (n + 1) / 2)))
+
 # What the tests need beside Go; see scripts/setup.sh.
 NEEDS := postgres redis pgbouncer s3 chromium
 
@@ -44,13 +47,13 @@ demo: ## three hospitals, their story, and every attack refused (ARGS=-serve kee
 .PHONY: test
 test: ## run all tests (PKG=./rls ARGS='-run X -v' runs some)
 	@QUIET=1 scripts/setup.sh $(NEEDS)
-	@$(WITH_POSTGRES) go test $(ARGS) $(PKG)
+	@$(WITH_POSTGRES) go test -p $(JOBS) $(ARGS) $(PKG)
 	@if [ -d benchmarks ]; then echo "go -C benchmarks vet ./..."; go -C benchmarks vet ./...; fi
 
 .PHONY: race
 race: ## run tests under the race detector, with fewer generated cases (-short), but for those of scripts/race-once.txt
 	@QUIET=1 scripts/setup.sh $(NEEDS) cc
-	@skip=$$(scripts/once.sh scripts/race-once.txt); $(WITH_POSTGRES) go test -race -short -vet=off -skip "$$skip$(if $(SKIP),|$(SKIP))" -timeout 20m $(ARGS) $(PKG)
+	@skip=$$(scripts/once.sh scripts/race-once.txt); $(WITH_POSTGRES) go test -p $(JOBS) -race -short -vet=off -skip "$$skip$(if $(SKIP),|$(SKIP))" -timeout 20m $(ARGS) $(PKG)
 
 .PHONY: storm
 storm: ## run the storms for STORM=60s each, under the race detector: cancels, kills, crashes, invalidations, all at once

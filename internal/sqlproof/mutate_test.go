@@ -3,6 +3,7 @@ package sqlproof
 import (
 	"math/rand/v2"
 	"reflect"
+	"sync"
 
 	pg "github.com/sqlc-dev/oliphant"
 	"github.com/sqlc-dev/oliphant/ast"
@@ -117,11 +118,9 @@ func (s *slots) gather(v reflect.Value) {
 		if e.Kind() != reflect.Struct {
 			return
 		}
-		for i := range e.NumField() {
-			if e.Type().Field(i).IsExported() {
-				s.slot(e.Field(i))
-				s.gather(e.Field(i))
-			}
+		for _, i := range exportedOf(e.Type()) {
+			s.slot(e.Field(i))
+			s.gather(e.Field(i))
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
@@ -129,6 +128,23 @@ func (s *slots) gather(v reflect.Value) {
 			s.gather(v.Index(i))
 		}
 	}
+}
+
+// exportedFields holds the exported fields of each type of node: reflect takes longer to tell than to visit them.
+var exportedFields sync.Map // reflect.Type to []int
+
+func exportedOf(typ reflect.Type) []int {
+	if known, ok := exportedFields.Load(typ); ok {
+		return known.([]int)
+	}
+	var fields []int
+	for i := range typ.NumField() {
+		if typ.Field(i).IsExported() {
+			fields = append(fields, i)
+		}
+	}
+	exportedFields.Store(typ, fields)
+	return fields
 }
 
 func (s *slots) slot(v reflect.Value) {
