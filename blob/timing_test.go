@@ -15,8 +15,8 @@ import (
 
 // B02: whether another tenant has the content already can't be told by the time that Put takes. Known and fresh content is
 // put in turn; were there a difference, one would win more often than the other. Large content is tried as often as small
-// content only in "make storm", and beside the other storms there: what disturbs, disturbs both of a pair.
-func TestStormOfTimings(t *testing.T) {
+// content only in "make storm", beside other tests: what disturbs, disturbs both of a pair.
+func TestKnownContentTakesAsLongAsFresh(t *testing.T) {
 	pairs := map[int]int{16 << 10: 400, 1 << 20: 30}
 	if os.Getenv("SEPTUM_STORM") != "" {
 		t.Parallel()

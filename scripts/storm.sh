@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the storms (tests named TestStorm…) beside each other for SEPTUM_STORM each, under the race detector. What is long and not a
-# storm runs without it: it needs the bytes, not the detector.
+# Runs the storms (tests named TestStorm…) beside each other for SEPTUM_STORM each, under the race detector; and without it what is long
+# and no storm: it needs the bytes, not the detector.
 # Usage: SEPTUM_STORM=60s scripts/storm.sh <package pattern> [go test argument …]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,7 +14,8 @@ having() {
 	done
 }
 mapfile -t storms < <(having TestStorm)
-mapfile -t long < <(having 'TestALongPipe\(')
+lengthy='(TestALongPipe|TestKnownContentTakesAsLongAsFresh)'
+mapfile -t long < <(having "$lengthy\(")
 status=0
 if [ ${#storms[@]} = 0 ]; then
 	echo "storm: no storm in $pattern" >&2
@@ -22,6 +23,6 @@ if [ ${#storms[@]} = 0 ]; then
 fi
 go test -race -vet=off -p ${#storms[@]} -timeout 15m -run '^TestStorm' "$@" "${storms[@]}" || status=1
 if [ ${#long[@]} -gt 0 ]; then
-	go test -vet=off -timeout 15m -run '^TestALongPipe$' "$@" "${long[@]}" || status=1
+	go test -vet=off -timeout 15m -run "^$lengthy\$" "$@" "${long[@]}" || status=1
 fi
 exit $status
