@@ -128,7 +128,7 @@ func (r *Report) run(ctx context.Context, conn *pgx.Conn, catalog *query.Catalog
 		in.Tenants = append(in.Tenants, id.String())
 	}
 	var err error
-	if in.Relations, err = auditRelations(catalog, Options{AppRole: r.AppRole, TenantFrom: o.TenantFrom, Schema: o.Schema}); err != nil {
+	if in.Relations, err = auditRelations(ctx, conn, catalog, Options{AppRole: r.AppRole, TenantFrom: o.TenantFrom, Schema: o.Schema}); err != nil {
 		return err
 	}
 	r.CatalogSHA256 = catalogHash(catalog)
@@ -138,19 +138,22 @@ func (r *Report) run(ctx context.Context, conn *pgx.Conn, catalog *query.Catalog
 }
 
 // auditRelations tells the engine what the catalog says, and what Policies would write for it.
-func auditRelations(catalog *query.Catalog, options Options) ([]audit.Relation, error) {
-	steps, err := Policies(catalog, options)
+func auditRelations(ctx context.Context, conn querier, catalog *query.Catalog, options Options) ([]audit.Relation, error) {
+	if _, err := Policies(catalog, options); err != nil {
+		return nil, err
+	}
+	relations, err := typesIn(ctx, conn, catalog.Relations(), options.Schema)
 	if err != nil {
 		return nil, err
 	}
 	wall := map[string][]string{}
-	for _, step := range steps {
+	for _, step := range policySteps(relations, options, options.schemaOf) {
 		if step.Relation != "" {
 			wall[step.Relation] = append(wall[step.Relation], step.SQL)
 		}
 	}
 	var out []audit.Relation
-	for _, r := range catalog.Relations() {
+	for _, r := range relations {
 		out = append(out, audit.Relation{Schema: options.schemaOf(r), Table: r.Table(), Tenant: r.Kind == query.TenantKind, Writable: r.Writable,
 			Column: r.Column, Type: auditType(r.Type), Wall: wall[r.Name], Default: func(base string) string { return printedDefault(printedType{r.Type, base}) },
 			Accepted: func(column, base string) []string {

@@ -130,7 +130,7 @@ func (r *Roadmap) make(ctx context.Context, conn *pgx.Conn, catalog *query.Catal
 		return err
 	}
 	options := Options{AppRole: o.AppRole, TenantFrom: o.TenantFrom, Schema: o.Schema}
-	relations, err := auditRelations(catalog, options)
+	relations, err := auditRelations(ctx, conn, catalog, options)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ type Options struct {
 	// TenantFrom is where the policies read the tenant. Default: FromSetting.
 	TenantFrom TenantSource
 	// Schema is where the relations stand that the catalog names without a schema: a bridge tenant's own. Default: public.
+	// Enums and domains that it names so stand there too; Apply looks, and takes those of public where the schema has none.
 	Schema string
 	// Citus has the policies of tenant relations take the form that Citus can distribute: the setting without a sub-select,
 	// which PostgreSQL reads more often. Apply finds out by itself whether a relation is distributed. Not with FromLogin.
@@ -73,7 +74,7 @@ func Policies(catalog *query.Catalog, o Options) ([]Step, error) {
 		strings.ContainsRune(o.LoaderRole, 0)) {
 		return nil, fmt.Errorf("rls: Policies: %w: LoaderRole is a login of its own, and reads the tenant from the setting", ErrOptions)
 	}
-	return policySteps(catalog.Relations(), o, o.schemaOf), nil
+	return policySteps(movedTypes(catalog.Relations(), o.Schema), o, o.schemaOf), nil
 }
 
 // policySteps writes the policies of relations, each in the schema that schemaOf says.
@@ -133,18 +134,22 @@ func WriteSQL(out io.Writer, catalog *query.Catalog, o Options) error {
 // run at every start: what is there already is replaced by the same. When a table can't be locked in time nothing has
 // changed.
 func Apply(ctx context.Context, owner *pgx.Conn, catalog *query.Catalog, o Options) error {
-	steps, err := Policies(catalog, o)
-	if err != nil {
+	if _, err := Policies(catalog, o); err != nil {
 		return err
 	}
 	if all, err := distributions(ctx, owner); err != nil {
 		return fmt.Errorf("rls: Apply: %w", err)
 	} else if spreads(all) && !o.Citus {
 		o.Citus = true
-		if steps, err = Policies(catalog, o); err != nil {
+		if _, err := Policies(catalog, o); err != nil {
 			return err
 		}
 	}
+	relations, err := typesIn(ctx, owner, catalog.Relations(), o.Schema)
+	if err != nil {
+		return fmt.Errorf("rls: Apply: %w", err)
+	}
+	steps := policySteps(relations, o, o.schemaOf)
 	positive(&o.LockTimeout, 5*time.Second)
 	return pgx.BeginFunc(ctx, owner, func(tx pgx.Tx) error {
 		settings := fmt.Sprintf("set local lock_timeout = %d", max(1, o.LockTimeout.Milliseconds()))

@@ -111,7 +111,7 @@ func (p *posture) column(r query.Relation, oid uint32) (printedType, error) {
 		p.add(ColumnCollation, object, "under the tenant column's collation two ids can be equal, so one tenant sees another's rows",
 			`give it a deterministic one, as in alter table … alter column … type … collate "default"`)
 	}
-	if live, err := query.ParseType(typ); err != nil || live != r.Type {
+	if live, err := query.ParseType(typ); err != nil || live != r.Type && live != movedType(r.Type, p.schema) {
 		p.add(ColumnType, object, fmt.Sprintf("the tenant column is %s, the catalog says %s", typ, r.Type), "make them the same")
 	}
 	return out, nil

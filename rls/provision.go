@@ -273,7 +273,11 @@ func applyIn(ctx context.Context, conn *pgx.Conn, catalog *query.Catalog, o Opti
 	if o.Citus = spreads(all); o.Citus && (o.Schema != "" || o.TenantFrom == FromLogin) {
 		return fmt.Errorf("%w: on Citus tenants share tables, whose policies read the setting", ErrProvision)
 	}
-	steps := policySteps(catalog.Relations(), o, func(r query.Relation) string { return at[r.Name] })
+	relations, err := typesIn(ctx, conn, catalog.Relations(), o.Schema)
+	if err != nil {
+		return err
+	}
+	steps := policySteps(relations, o, func(r query.Relation) string { return at[r.Name] })
 	return shared(ctx, conn, o.LockTimeout, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "set local search_path = pg_catalog, pg_temp"); err != nil {
 			return err
