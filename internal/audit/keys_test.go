@@ -58,7 +58,7 @@ func TestColumnFaults(t *testing.T) {
 				create view names with (security_invoker) as select tenant_id, name from patients; create view "All names" with (security_invoker, security_barrier) as select * from names;
 				alter view names owner to {owner}`},
 		{rule: "SEP018", name: "R20 a collation", object: "public.hospitals", others: true, texts: true,
-			fault: open + folded + `alter table patients drop constraint patients_tenant_id_fkey;
+			fault: open + folded + `alter table patients drop constraint patients_tenant_id_fkey; alter table encounters drop constraint encounters_tenant_id_patient_id_fkey;
 				alter table hospitals alter id type text collate folded; alter table patients alter tenant_id type text collate folded;
 				alter table patients add foreign key (tenant_id) references hospitals`,
 			nearMiss: `create collation exact (provider = icu, locale = 'de', deterministic = true); alter table patients alter name type text collate folded;
