@@ -59,7 +59,7 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 go build -o "$work/pgrun" ./internal/pgtest/pgrun
-run=(go test -p "${JOBS:-2}" -count=1 -vet=off -skip "$once" -exec "$PWD/scripts/test-matrix.sh --on-each" "$@" "${packages[@]}")
+run=(go test -p "${JOBS:-2}" -count=1 -vet=off -timeout 30m -skip "$once" -exec "$PWD/scripts/test-matrix.sh --on-each" "$@" "${packages[@]}")
 for version in "${versions[@]}"; do
 	run=(env -u SEPTUM_POSTGRES_URL "SEPTUM_POSTGRES=local" "SEPTUM_POSTGRES_BIN=$cache/$version/native/bin" "$work/pgrun"
 		bash -c 'SEPTUM_MATRIX="$0=$SEPTUM_POSTGRES_URL ${SEPTUM_MATRIX:-}" exec "$@"' "$version" "${run[@]}")
