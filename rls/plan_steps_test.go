@@ -127,6 +127,37 @@ func TestPlanDropsWhatAnAttemptLeft(t *testing.T) {
 	require.Empty(t, steps(planFor(t, d, rls.PlanOptions{}, "parents", "children"), "drop broken"))
 }
 
+// What a person has to decide first takes with it what hangs on it, and nothing else: the rest of the plan runs, and no foreign key
+// goes without another in its place.
+func TestPlanGoesAroundWhatAPersonDecides(t *testing.T) {
+	t.Parallel()
+	d := rlstest.New(t, rlstest.Schema(twoTables+`
+		create table rooms (id bigint primary key); create table beds (id bigint primary key, tenant_id bigint not null, room bigint references rooms, parent_id bigint references parents);
+		create table wards (id bigint primary key, tenant_id bigint, room bigint references rooms); insert into wards values (1, null, null);`))
+	all := []string{"parents", "children", "rooms", "beds", "wards"}
+	roadmap := planFor(t, d, rls.PlanOptions{}, all...)
+	what := map[string]string{}
+	for _, o := range obstacles(roadmap) {
+		what[o.Object] += o.What
+	}
+	require.Contains(t, what[`"public"."rooms"`], "nothing says which tenant")
+	require.Contains(t, what[`"public"."wards"`], "nothing says")
+	for _, s := range roadmap.Steps {
+		require.NoError(t, runStep(t.Context(), d.Owner(t), s), s.ID)
+	}
+	var kept int
+	require.NoError(t, d.Owner(t).QueryRow(t.Context(), `select count(*) from pg_constraint where conname in ('beds_room_fkey', 'wards_room_fkey', 'beds_parent_id_fkey_tenant')`).Scan(&kept))
+	require.Equal(t, 3, kept)
+	_, err := d.Admin(t).Exec(t.Context(), `alter table rooms add column tenant_id bigint not null default 1; update wards set tenant_id = 1; alter table wards alter tenant_id set not null`)
+	require.NoError(t, err)
+	for _, s := range planFor(t, d, rls.PlanOptions{}, all...).Steps {
+		require.NoError(t, runStep(t.Context(), d.Admin(t), s), s.ID)
+	}
+	left := planFor(t, d, rls.PlanOptions{}, all...)
+	require.Empty(t, left.Steps)
+	require.Empty(t, obstacles(left))
+}
+
 // A plan that was stopped when its triggers stood, run by a superuser for whom no policy holds, is taken up by the next one: what
 // the audit finds of those triggers' functions is not mended, since they go.
 func TestPlanGoesOnWhereItWasStopped(t *testing.T) {
