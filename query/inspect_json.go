@@ -3,8 +3,10 @@ package query
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // CatalogJSON writes the proposal as a catalog for [ParseCatalog], with columns, keys and references as the database has
@@ -49,12 +51,22 @@ func (w *jsonWriter) line(depth int, text string) {
 	w.text.WriteString(strings.Repeat("  ", depth) + text + "\n")
 }
 
+// jsonText is a string for a file that a person reviews: what a name holds that turns the direction of what is read, or speaks to
+// a terminal, is written by its number.
 func jsonText(s string) string {
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(s) // a string can always be encoded
-	return strings.TrimSuffix(buffer.String(), "\n")
+	var out strings.Builder
+	for _, r := range strings.TrimSuffix(buffer.String(), "\n") {
+		if 0x7f <= r && r < 0xa0 || unicode.Is(unicode.Bidi_Control, r) {
+			fmt.Fprintf(&out, `\u%04x`, r)
+			continue
+		}
+		out.WriteRune(r)
+	}
+	return out.String()
 }
 
 // relationJSON is one member of the catalog's relations.

@@ -148,3 +148,16 @@ func ExampleInspect() {
 	// settings: undecided: nothing says whose rows it holds: it has no tenant column and no foreign key to a tenant's relation
 	// visits: tenant: each row belongs to one of patients by patient_id; it needs the column tenant_id
 }
+
+// What a name holds that would make a reviewer read something else is written by its number, and stays the name.
+func TestCatalogOfNamesThatTurnTheText(t *testing.T) {
+	t.Parallel()
+	schema := Schema{Relations: []LiveRelation{{Name: "\"a\u202eb\x7f\u0085\"", Kind: LiveTable, Columns: []LiveColumn{{Name: "tenant_id", Type: "uuid", NotNull: true}}}}}
+	p := Inspect(schema, Inspection{Column: "tenant_id"})
+	data, err := p.CatalogJSON()
+	require.NoError(t, err)
+	require.Contains(t, string(data), `a\u202eb\u007f\u0085`)
+	catalog, err := ParseCatalog(data)
+	require.NoError(t, err)
+	require.Equal(t, "\"a\u202eb\x7f\u0085\"", catalog.Relations()[0].Name)
+}
