@@ -2,10 +2,14 @@ package rls
 
 import (
 	"slices"
+	"time"
 )
 
-// Drift is what changed between two reports of one database.
+// Drift is what changed between two reports of one database, or of two that should be alike.
 type Drift struct {
+	Started  time.Time      `json:"started"`  // when the older report was made
+	Database string         `json:"database"` // of the older report
+	Login    string         `json:"login"`    // of the older report
 	New      []Finding      `json:"new"`      // found now and not before, or more severe than before
 	Gone     []Finding      `json:"gone"`     // found before and not now
 	Lost     []string       `json:"lost"`     // what held before and holds no more, beside findings: a sentence each
@@ -24,9 +28,9 @@ type PolicyChange struct {
 // and still is right is none; what is wrong with it would be a finding.
 func (d Drift) Worse() bool { return len(d.New) > 0 || len(d.Lost) > 0 }
 
-// Since compares the report with an older one of the same database.
+// Since compares the report with an older one.
 func (r *Report) Since(old *Report) Drift {
-	d := Drift{New: worseThan(r.Findings, old.Findings, true), Gone: worseThan(old.Findings, r.Findings, false)}
+	d := Drift{Started: old.Started, Database: old.Database, Login: old.Login, New: worseThan(r.Findings, old.Findings, true), Gone: worseThan(old.Findings, r.Findings, false)}
 	before := map[string]Posture{}
 	for _, p := range old.Relations {
 		before[p.Relation] = p

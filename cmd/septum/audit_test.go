@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/septum-go/septum/query"
 	"github.com/septum-go/septum/rls"
@@ -150,7 +151,7 @@ func TestAuditBaselineTellsWhatGotWorse(t *testing.T) {
 	worse := d.file(t, "worse.json", out)
 	d.sql(t, "revoke truncate on visits from "+d.AppRole)
 	_, out, _ = d.run(t, "--baseline", worse)
-	require.Contains(t, out, "0 new or worse, 1 gone")
+	require.Contains(t, out, "since the baseline ("+d.Name+" for the login "+d.AppRole+", "+now.Started.UTC().Format(time.DateOnly)+"): 0 new or worse, 1 gone")
 	_, out, _ = d.run(t, "--baseline", baseline)
 	require.Contains(t, out, "worse: medium SEP022 policy septum_app on public.patients")
 	require.Contains(t, out, "changed: policy septum_app on public.patients")

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/septum-go/septum/rls"
@@ -131,7 +132,8 @@ func clean(text string) string {
 }
 
 func (p *printer) drift(d rls.Drift) {
-	p.line("\nsince the baseline: %d new or worse, %d gone", len(d.New), len(d.Gone))
+	p.line("\nsince the baseline (%s for the login %s, %s): %d new or worse, %d gone", clean(d.Database), clean(d.Login), d.Started.UTC().Format(time.DateOnly),
+		len(d.New), len(d.Gone))
 	for _, f := range d.New {
 		p.line("  worse: %s %s %s", p.paint(f.Severity), f.Rule, f.Object)
 	}
