@@ -151,23 +151,3 @@ func TestABlobInUse(t *testing.T) {
 	require.NoError(t, err)
 	require.Error(t, w.db.Exec(w.as("stjohn"), insert, query.Args{"scan": ref}), "another tenant's blob can't be referred to")
 }
-
-func TestTenantColumnTypes(t *testing.T) {
-	t.Parallel()
-	for typ, id := range map[query.Type]string{query.UUID: "7d444840-9dc0-11d1-b245-5ffdce74fad2", query.BigInt: "42", query.Text: "mercy"} {
-		t.Run(string(typ), func(t *testing.T) {
-			t.Parallel()
-			w := newWorldOf(t, typ)
-			tc := w.as(id)
-			ref := w.put(tc, content(100, 1))
-			got, err := w.read(tc, ref)
-			require.NoError(t, err)
-			require.Equal(t, content(100, 1), got)
-			blobs, next, err := w.List(tc, blob.Page{})
-			require.NoError(t, err)
-			require.Len(t, blobs, 1)
-			require.Empty(t, next)
-			require.NoError(t, w.Delete(tc, ref))
-		})
-	}
-}

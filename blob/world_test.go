@@ -65,8 +65,12 @@ func newWorld(t testing.TB, configure ...func(*blob.Config)) *world {
 
 func newWorldOf(t testing.TB, typ query.Type, configure ...func(*blob.Config)) *world {
 	t.Helper()
-	w := &world{t: t, dir: blobworld.Dir(t)}
-	w.database = newDatabase(t, typ)
+	return newWorldIn(t, newDatabase(t, typ), configure...)
+}
+
+func newWorldIn(t testing.TB, database *rlstest.Database, configure ...func(*blob.Config)) *world {
+	t.Helper()
+	w := &world{t: t, dir: blobworld.Dir(t), database: database}
 	w.db = w.database.Open(t)
 	driver, err := fsblob.Open(w.dir, fsblob.Options{NoSync: true})
 	require.NoError(t, err)

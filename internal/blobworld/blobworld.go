@@ -18,11 +18,17 @@ import (
 // Database is a database of the test's own with the catalog's policies and blob's schema, and after that the test's.
 func Database(t testing.TB, catalog *query.Catalog, schema string) *rlstest.Database {
 	t.Helper()
+	return DatabaseWith(t, "", catalog, schema)
+}
+
+// DatabaseWith is the same with types that were made before.
+func DatabaseWith(t testing.TB, types string, catalog *query.Catalog, schema string) *rlstest.Database {
+	t.Helper()
 	var text strings.Builder
 	if err := blob.WriteSQL(&text, catalog); err != nil {
 		t.Fatal(err)
 	}
-	d := rlstest.New(t, rlstest.Schema(text.String()+schema), rlstest.Catalog(catalog))
+	d := rlstest.New(t, rlstest.Schema(types+text.String()+schema), rlstest.Catalog(catalog))
 	if err := blob.Apply(t.Context(), d.Owner(t), catalog, blob.Options{AppRole: d.AppRole}); err != nil {
 		t.Fatal(err)
 	}
