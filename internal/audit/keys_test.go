@@ -60,7 +60,8 @@ func TestColumnFaults(t *testing.T) {
 		{rule: "SEP018", name: "R20 a collation", object: "public.hospitals", others: true, texts: true,
 			fault: open + folded + `alter table patients drop constraint patients_tenant_id_fkey; alter table encounters drop constraint encounters_tenant_id_patient_id_fkey;
 				alter table hospitals alter id type text collate folded; alter table patients alter tenant_id type text collate folded;
-				alter table patients add foreign key (tenant_id) references hospitals`,
+				alter table encounters alter tenant_id type text collate folded; alter table patients add foreign key (tenant_id) references hospitals;
+				alter table encounters add foreign key (tenant_id, patient_id) references patients (tenant_id, id)`, // PostgreSQL 18 wants one collation on both sides
 			nearMiss: `create collation exact (provider = icu, locale = 'de', deterministic = true); alter table patients alter name type text collate folded;
 				create index on patients (tenant_id, (name collate exact))`},
 		{rule: "SEP018", name: "R20 a collation and a length", object: "lab.results", others: true, texts: true,
