@@ -35,7 +35,7 @@ func columnRules() []Rule {
 		{ID: "SEP016", Name: "tenant-type", Title: "The tenant column has another type than the catalog says", Severity: medium, Evidence: byCatalog,
 			Threats: []string{"R20", "R06"}, References: []string{asvsTenants},
 			Why:  "Comparing two types takes a cast, on the column as often as not: the index is lost, and errors quote values.",
-			Mend: "Make column and catalog the same.",
+			Mend: "Make column and catalog the same. Changing the column takes a role that sees all rows, and rewrites the table while all wait; a view whose text needs the old type is yours to write anew.",
 			find: func(d *database) []Finding {
 				return d.eachTenant(func(r *relation) (Finding, bool) {
 					if r.tenant == nil || r.declared.Type.Is(r.tenant.declared) {

@@ -52,10 +52,11 @@ func TestColumnFaults(t *testing.T) {
 			nearMiss: `alter table lab.results add column other varchar(36)`},
 		{rule: "SEP016", name: "R20 another type below keys, a default and views", object: "public.patients", others: true,
 			fault: open + `alter table patients drop constraint patients_tenant_id_fkey; alter table encounters drop constraint encounters_tenant_id_patient_id_fkey;
-				alter table hospitals alter id type varchar(36); alter table patients alter tenant_id type text; alter table encounters alter tenant_id type text;
+				alter table hospitals alter id type text; alter table patients alter tenant_id type text; alter table encounters alter tenant_id type text;
 				alter table patients add foreign key (tenant_id) references hospitals, alter tenant_id set default current_setting('septum.tenant', true);
 				alter table encounters add foreign key (tenant_id, patient_id) references patients (tenant_id, id) on delete cascade;
-				create view names with (security_invoker) as select tenant_id, name from patients; create view "All names" with (security_invoker, security_barrier) as select * from names;
+				create view names with (security_invoker) as select tenant_id, name from patients; create view "All names" with (security_invoker, security_barrier) as select n.name, h.name as hospital from names n join hospitals h on h.id = n.tenant_id;
+				create materialized view numbers as select tenant_id, count(*) from patients group by 1; create unique index on numbers (tenant_id); alter materialized view numbers owner to {owner};
 				alter view names owner to {owner}`},
 		{rule: "SEP018", name: "R20 a collation", object: "public.hospitals", others: true, texts: true,
 			fault: open + folded + `alter table patients drop constraint patients_tenant_id_fkey; alter table encounters drop constraint encounters_tenant_id_patient_id_fkey;

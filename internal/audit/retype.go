@@ -11,9 +11,9 @@ func (r *relation) recast() bool {
 }
 
 // retype gives a tenant column another type. What hangs on the column is taken away before and made anew behind it: policies,
-// foreign keys, the default, views. A key to a relation that is to be changed as well comes back with the last of the two.
+// foreign keys, the default, views. What hangs on several columns that are to be changed comes back with the last of them.
 func (d *database) retype(r *relation, to, cast string) []string {
-	var before, after []string
+	var before, keys, views []string
 	for _, p := range r.policies {
 		before = append(before, "drop policy if exists "+quote(p.name)+" on "+r.name)
 	}
@@ -30,20 +30,28 @@ func (d *database) retype(r *relation, to, cast string) []string {
 			if from == r {
 				other = c.to
 			}
-			if other == r || !other.recast() || slices.Index(d.sorted, other) < slices.Index(d.sorted, r) {
-				after = append(after, "alter table "+from.name+" add constraint "+quote(c.name)+" "+c.definition)
+			if !d.changesLater(r, func(later *relation) bool { return later == other }) {
+				keys = append(keys, "alter table "+from.name+" add constraint "+quote(c.name)+" "+c.definition)
 			}
 		}
 	}
-	alter := "alter table " + r.name + " alter column " + r.tenant.sql
-	if r.tenant.defaults != "" {
-		before = append(before, alter+" drop default")
-		after = append(after, alter+" set default ("+r.tenant.defaults+")::text::"+cast)
-	}
 	for _, v := range r.views {
-		after = append(after, v.make...)
+		if !d.changesLater(r, func(later *relation) bool { return slices.ContainsFunc(later.views, func(o view) bool { return o.drop == v.drop }) }) {
+			views = append(views, v.make...)
+		}
 	}
-	return slices.Concat(before, []string{fmt.Sprintf("%s type %s using %s::text::%s", alter, to, r.tenant.sql, cast)}, after, d.wall(r))
+	alter := "alter table " + r.name + " alter column " + r.tenant.sql
+	change := []string{fmt.Sprintf("%s type %s using %s::text::%s", alter, to, r.tenant.sql, cast)}
+	if r.tenant.defaults != "" {
+		change = []string{alter + " drop default", change[0], alter + " set default (" + r.tenant.defaults + ")::text::" + cast}
+	}
+	// Views come last: one whose text needs the old type can't be made as it was, and nothing else is to wait for that.
+	return slices.Concat(before, change, keys, d.wall(r), views)
+}
+
+// changesLater reports whether a relation that is to be changed after this one is such.
+func (d *database) changesLater(r *relation, is func(*relation) bool) bool {
+	return slices.ContainsFunc(d.sorted[slices.Index(d.sorted, r)+1:], func(later *relation) bool { return later.recast() && is(later) })
 }
 
 // hangsOn reports whether a foreign key is over the relation's tenant column.
@@ -57,7 +65,7 @@ const viewsOfColumn = `with recursive above(oid, depth) as (
 			where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = $1 and d.refobjsubid = $2 and r.ev_class <> $1
 		union select r.ev_class, a.depth + 1 from above a join pg_depend d on d.refobjid = a.oid join pg_rewrite r on r.oid = d.objid
 			where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass and r.ev_class <> a.oid and a.depth < 64)
-	select format('drop %s %s', v.kind, v.name), array[format('create %s %s%s as %s', v.kind, v.name, ' with (' || array_to_string(v.reloptions, ', ') || ')', rtrim(v.definition, '; ')),
+	select format('drop %s if exists %s', v.kind, v.name), array[format('create %s %s%s as %s', v.kind, v.name, ' with (' || array_to_string(v.reloptions, ', ') || ')', rtrim(v.definition, '; ')),
 			format('alter %s %s owner to %I', v.kind, v.name, pg_get_userbyid(v.relowner))]
 		|| array(select format('grant %s on %s to %s', string_agg(a.privilege_type, ', ' order by a.privilege_type), v.name,
 				case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end || case when a.is_grantable then ' with grant option' else '' end)
