@@ -145,7 +145,7 @@ func TestCastsOfTheTenant(t *testing.T) {
 		{query.Domain("code", query.Varchar), "code", "SEP-"}, {query.Domain("code", query.Varchar), "text", ""}, {query.Domain("code", query.Char), "code", "SEP-"},
 		{query.Domain("code", query.Text), "public.code", "SEP-"}, {query.Domain("ward", query.SmallInt), "ward", ""},
 		// A bare name is the server's type first: "char" keeps one letter, and xid 32 bits.
-		{query.Domain(`"char"`, query.Integer), `"char"`, "SEP-"}, {query.Domain("xid", query.BigInt), "xid", "SEP-"}, {query.Domain("xid", query.BigInt), "public.xid", ""},
+		{query.Domain(`"char"`, query.Integer), `"char"`, "SEP-"}, {query.Domain("xid", query.BigInt), "xid", "SEP-"}, {query.Domain("xid", query.BigInt), "public.xid", ""}, {query.Domain("pg_snapshot", query.BigInt), "pg_snapshot", "SEP-"},
 	} {
 		catalog, err := query.NewCatalog(query.TenantColumn("tenant_id", c.typ), query.Tenant("patients"))
 		require.NoError(t, err)
