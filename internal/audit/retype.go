@@ -36,7 +36,9 @@ func (d *database) retype(r *relation, to, cast string) []string {
 		}
 	}
 	for _, v := range r.views {
-		if !d.changesLater(r, func(later *relation) bool { return slices.ContainsFunc(later.views, func(o view) bool { return o.drop == v.drop }) }) {
+		if !d.changesLater(r, func(later *relation) bool {
+			return slices.ContainsFunc(later.views, func(o view) bool { return o.drop == v.drop })
+		}) {
 			views = append(views, v.make...)
 		}
 	}
