@@ -55,7 +55,7 @@ func newWorld(t testing.TB, others string) world {
 		require.NoError(t, conn.Close(ctx))
 		require.NoError(t, d.Drop(ctx))
 	})
-	_, err = conn.Exec(ctx, worldSchema+others+"; set statement_timeout = '1s'; analyze")
+	_, err = conn.Exec(ctx, worldSchema+others+"; analyze; set statement_timeout = '1s'")
 	require.NoError(t, err)
 	return world{conn}
 }

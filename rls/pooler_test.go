@@ -20,7 +20,12 @@ func (c *clinic) newBouncer(t testing.TB, settings map[string]string, logins ...
 	t.Helper()
 	b, err := pgtest.StartBouncer(t.Context(), pgtest.BouncerOptions{URLs: append(logins, c.AppURL), Settings: settings})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log("PgBouncer:", b.Log())
+		}
+		require.NoError(t, b.Close())
+	})
 	url, err := b.URL(c.AppURL)
 	require.NoError(t, err)
 	return url

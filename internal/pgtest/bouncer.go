@@ -3,6 +3,7 @@ package pgtest
 import (
 	"errors"
 	"net/url"
+	"os"
 )
 
 // EnvBouncer names the PgBouncer to use, in place of the one in PATH or where packages put it.
@@ -25,6 +26,7 @@ type Bouncer struct {
 	Version string // such as "1.18.0"
 
 	address string
+	log     string // the file of it
 	stop    func() error
 }
 
@@ -36,6 +38,15 @@ func (b *Bouncer) URL(connString string) (string, error) {
 	}
 	u.Host = b.address
 	return u.String(), nil
+}
+
+// Log is the end of what it has logged, until it is closed.
+func (b *Bouncer) Log() string {
+	log, err := os.ReadFile(b.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(log[max(0, len(log)-4000):])
 }
 
 // Close ends it, with the connections through it.

@@ -115,7 +115,7 @@ func startBouncerIn(ctx context.Context, dir, bin string, user *account, o Bounc
 		return nil, errors.Join(err, g.end())
 	}
 	version, _, _ := strings.Cut(strings.TrimPrefix(string(out), "PgBouncer "), "\n")
-	return &Bouncer{Version: version, address: address, stop: func() error { return errors.Join(g.end(), os.RemoveAll(dir)) }}, nil
+	return &Bouncer{Version: version, address: address, log: filepath.Join(dir, "log"), stop: func() error { return errors.Join(g.end(), os.RemoveAll(dir)) }}, nil
 }
 
 // awaitPort waits until something takes connections at the address.
