@@ -79,6 +79,20 @@ func startBouncer(ctx context.Context, bin string, user *account, o BouncerOptio
 	return b, nil
 }
 
+// bouncerScript starts PgBouncer ($2) again when it ended by itself after it was ready, as the service managers do under which it
+// runs elsewhere: version 1.18 gives up now and then when a busy server's queries are cancelled (its issues 801 and 822).
+const bouncerScript = `
+dir=$1
+while :; do
+	"$2" "$dir/pgbouncer.ini"
+	status=$?
+	if [ -f "$dir/stop" ] || [ ! -f "$dir/ready" ]; then exit "$status"; fi
+	echo "PgBouncer ended by itself with status $status, and is started again"
+	rm -f "$dir/data/postmaster.pid"
+	sleep 0.05
+done
+`
+
 func startBouncerIn(ctx context.Context, dir, bin string, user *account, o BouncerOptions) (*Bouncer, error) {
 	port, err := freePort()
 	if err != nil {
@@ -102,7 +116,7 @@ func startBouncerIn(ctx context.Context, dir, bin string, user *account, o Bounc
 			return nil, err
 		}
 	}
-	g, err := guard(dir, []string{bin, "-q", filepath.Join(dir, "pgbouncer.ini")}, user)
+	g, err := guard(dir, []string{"/bin/sh", "-c", bouncerScript, "septum-pgbouncer", dir, bin}, user)
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +129,9 @@ func startBouncerIn(ctx context.Context, dir, bin string, user *account, o Bounc
 		return nil, errors.Join(err, g.end())
 	}
 	version, _, _ := strings.Cut(strings.TrimPrefix(string(out), "PgBouncer "), "\n")
+	if err := os.WriteFile(filepath.Join(dir, "ready"), nil, 0o600); err != nil {
+		return nil, errors.Join(err, g.end())
+	}
 	return &Bouncer{Version: version, address: address, log: filepath.Join(dir, "log"), stop: func() error { return errors.Join(g.end(), os.RemoveAll(dir)) }}, nil
 }
 

@@ -20,12 +20,14 @@ import (
 // Its standard input is a pipe whose other end only our process has, so read returns when our process is gone, however
 // it went. SIGQUIT is PostgreSQL's immediate shutdown, after which SIGTERM changes nothing; before version 1.23 it is
 // SIGTERM that PgBouncer ends at once for. The file exit is there as soon as the server ended by itself.
+// The file stop says that it is to end, for what starts it again.
 // Descriptor 3 holds a lock: while it is held, a sweep by another process lets the directory be.
 const guardianScript = `
 dir=$1; shift
 trap '' INT TERM HUP
 ( "$@" </dev/null >"$dir/log" 2>&1; : >"$dir/exit" ) 3>&- &
 read -r _
+: >"$dir/stop"
 tries=0
 until [ -f "$dir/exit" ] || [ "$tries" -gt 600 ]; do
 	if read -r pid 2>/dev/null <"$dir/data/postmaster.pid"; then kill -QUIT "$pid" 2>/dev/null; kill -TERM "$pid" 2>/dev/null; fi
